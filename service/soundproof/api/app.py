@@ -1,0 +1,82 @@
+"""create_app(settings): the parts put together. Nothing here imports torch."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from soundproof import __version__
+from soundproof.api import problems
+from soundproof.api.catalog import Catalog
+from soundproof.api.certifier import Certifier
+from soundproof.api.limits import BodyDeadline
+from soundproof.api.metrics import Metrics
+from soundproof.api.observe import Observe
+from soundproof.api.routes import certify, health, models
+from soundproof.engine.admission import Limits
+from soundproof.engine.child import WORKER
+from soundproof.engine.devices import devices
+from soundproof.engine.pool import Pool
+from soundproof.settings import Settings
+
+DESCRIPTION = """\
+Certifies audio classifiers by randomized smoothing: POST a WAV, get a certificate.
+
+A certificate says that, with confidence 1 - alpha, the smoothed classifier gives the same answer for every point within
+an l2 distance `radius` of the clip, and exactly what was certified: representation, noise, gain policy, post-processing.
+Amplitudes are linear with full scale 1; SNRs are in dB, and lower is stronger; every radius is rounded down, every SNR up.
+Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+
+Method: arXiv:2606.04210, "Representation Matters in Randomized Smoothing for Audio Classification".
+"""
+
+
+def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) -> FastAPI:
+    """The service. Its workers start with the application's lifespan and end with it.
+
+    Raises ModelRefused when there is no model to serve.
+    """
+    catalog = Catalog.read(settings.models, settings.default_model)
+    metrics = Metrics()
+    pool = Pool(
+        catalog.folders,
+        devices=devices(settings.devices),
+        limits=Limits(runs=settings.queue_runs, cost=settings.queue_cost, audio_bytes=settings.queue_audio_bytes),
+        observer=metrics,
+        worker_command=worker_command,
+    )
+    certifier = Certifier(
+        catalog, pool, metrics, settings.max_duration_s, settings.seed_key.get_secret_value().encode()
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pool.start()
+        yield
+        await pool.stop()
+
+    app = FastAPIOffline(
+        title="Soundproof",
+        summary="Certificates of robustness for audio classifiers",
+        description=DESCRIPTION,
+        version=__version__,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        max_body_size=settings.max_upload_bytes,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.add_middleware(BodyDeadline, deadline_s=settings.body_deadline_s)
+    app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
+    app.include_router(certify.router(certifier, settings.max_samples))
+    app.include_router(models.router(catalog, pool, settings))
+    app.include_router(health.router(pool, metrics))
+    app.state.pool = pool
+    return app
+
+
+def configure_logging(level: str) -> None:
+    """One line per event on standard error."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")

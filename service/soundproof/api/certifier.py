@@ -1,0 +1,124 @@
+"""One request from form to certificate: read the clip, make the plan, run it, issue."""
+
+import asyncio
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+
+from soundproof.api.catalog import Catalog
+from soundproof.api.form import CertifyFields, CertifyForm
+from soundproof.api.metrics import Metrics
+from soundproof.audio import wav
+from soundproof.audio.waveform import Waveform
+from soundproof.certificate import AbstainedCertificate, CertifiedCertificate, Compute
+from soundproof.engine.pool import Pool
+from soundproof.errors import EngineError, ModelError, SoundproofError, UnknownLabel
+from soundproof.nets.manifest import ModelManifest
+from soundproof.smoothing.issue import Circumstances, issue
+from soundproof.smoothing.plan import ContractName, Plan
+
+SEED_BITS = 53
+
+
+@dataclass(frozen=True)
+class Certifier:
+    """`seed_key`: the secret behind seeds of the service's own choice."""
+
+    catalog: Catalog
+    pool: Pool
+    metrics: Metrics
+    max_duration_s: float
+    seed_key: bytes
+
+    async def certify(self, form: CertifyForm) -> CertifiedCertificate | AbstainedCertificate:
+        """The certificate of a clip. Cancelling the task ends the work within one chunk.
+
+        Raises every error that api/problems.py lists.
+        """
+        contract = form.fields.contract.value
+        try:
+            certificate = await self._certify(form)
+        except asyncio.CancelledError:
+            self.metrics.certification(contract, "cancelled")
+            raise
+        except (EngineError, ModelError):
+            self.metrics.certification(contract, "failed")
+            raise
+        except SoundproofError:
+            self.metrics.certification(contract, "refused")
+            raise
+        self.metrics.certification(contract, certificate.outcome)
+        return certificate
+
+    async def _certify(self, form: CertifyForm) -> CertifiedCertificate | AbstainedCertificate:
+        manifest = self.catalog.get(form.fields.model)
+        if form.fields.label is not None and form.fields.label not in manifest.classes:
+            raise UnknownLabel(
+                f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
+                f"Classes: {', '.join(manifest.classes)}.",
+            )
+        audio_sha256, waveform = await asyncio.to_thread(self._read, form.audio)
+        plan, seed_source = self._plan(form.fields, manifest, audio_sha256)
+        finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
+        self.metrics.computed(finished.queue_s, finished.run_s)
+        circumstances = Circumstances(
+            audio_sha256=audio_sha256,
+            label=form.fields.label,
+            seed_source=seed_source,
+            compute=Compute(
+                device=finished.device,
+                precision=finished.precision,
+                queue_s=finished.queue_s,
+                run_s=finished.run_s,
+                samples_per_second=(plan.n0 + plan.n) / finished.run_s,
+            ),
+        )
+        return issue(plan, manifest, finished.facts, finished.outcome, circumstances)
+
+    def _read(self, audio: bytes) -> tuple[str, Waveform]:
+        return hashlib.sha256(audio).hexdigest(), wav.read(audio, max_duration_s=self.max_duration_s)
+
+    def _plan(
+        self, fields: CertifyFields, manifest: ModelManifest, audio_sha256: str
+    ) -> tuple[Plan, Literal["service", "caller"]]:
+        space: Literal["feature", "waveform"] = "feature" if fields.contract is ContractName.FEATURE else "waveform"
+        sigma = fields.sigma if fields.sigma is not None else manifest.recommended_sigma[space]
+        seed = fields.seed
+        if seed is None:
+            content = (
+                audio_sha256,
+                manifest.digest,
+                fields.contract.value,
+                fields.transform.value,
+                repr(sigma),
+                str(fields.n0),
+                str(fields.n),
+                repr(fields.alpha),
+                fields.bound.value,
+            )
+            seed = own_seed(self.seed_key, *content)
+        plan = Plan(
+            model=manifest.name,
+            model_digest=manifest.digest,
+            classes=len(manifest.classes),
+            contract=fields.contract,
+            transform=fields.transform,
+            sigma=sigma,
+            n0=fields.n0,
+            n=fields.n,
+            alpha=fields.alpha,
+            bound=fields.bound,
+            seed=seed,
+            clip_sha256=audio_sha256,
+        )
+        return plan, "service" if fields.seed is None else "caller"
+
+
+def own_seed(key: bytes, *content: str) -> int:
+    """A seed that whoever sends the request cannot choose: a keyed hash of its content, 53 bits.
+
+    The same request gets the same seed, so trying again does not try another one.
+    """
+    digest = hmac.digest(key, "\x1f".join(content).encode(), "sha256")
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)

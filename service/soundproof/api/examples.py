@@ -1,0 +1,7 @@
+"""The certificate shown in the API's description: one that the service really returned."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+CERTIFICATE: dict[str, Any] = json.loads(files("soundproof.api").joinpath("certificate.json").read_text("utf-8"))

@@ -1,0 +1,76 @@
+"""All metric names, in one place. Labels come from closed sets only, so their number is bounded."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+HTTP_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+RUN_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 20, 30, 60, 120, 300)
+
+
+class Metrics:
+    """The one observer of requests and of the engine (it satisfies engine.pool.Observer)."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._requests = Counter(
+            "soundproof_http_requests", "HTTP requests answered", ["route", "method", "status"], registry=registry
+        )
+        self._request_seconds = Histogram(
+            "soundproof_http_request_seconds",
+            "Time from a request's arrival to its answer",
+            ["route"],
+            registry=registry,
+            buckets=HTTP_SECONDS,
+        )
+        self._certifications = Counter(
+            "soundproof_certifications",
+            "Certifications by outcome: certified, abstained, refused, failed, cancelled",
+            ["contract", "outcome"],
+            registry=registry,
+        )
+        self._queue_seconds = Histogram(
+            "soundproof_certification_queue_seconds",
+            "Time from admission to the first block of noise",
+            registry=registry,
+            buckets=RUN_SECONDS,
+        )
+        self._run_seconds = Histogram(
+            "soundproof_certification_run_seconds",
+            "Time from the first block of noise to the last vote",
+            registry=registry,
+            buckets=RUN_SECONDS,
+        )
+        self._samples = Counter("soundproof_noise_samples", "Noise samples voted on", ["stage"], registry=registry)
+        self._depth = Gauge("soundproof_queue_depth", "Certifications admitted and not finished", registry=registry)
+        self._losses = Counter("soundproof_worker_losses", "Workers that ended without being told to", registry=registry)
+        self._ready = Gauge("soundproof_ready", "1 when work can make progress", registry=registry)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered; `route` is the template, never the address itself."""
+        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def certification(self, contract: str, outcome: str) -> None:
+        self._certifications.labels(contract, outcome).inc()
+
+    def computed(self, queue_s: float, run_s: float) -> None:
+        self._queue_seconds.observe(queue_s)
+        self._run_seconds.observe(run_s)
+
+    def ready(self, ready: bool) -> None:
+        self._ready.set(ready)
+
+    def samples(self, stage: str, count: int) -> None:
+        self._samples.labels(stage).inc(count)
+
+    def worker_lost(self) -> None:
+        self._losses.inc()
+
+    def admitted(self, runs: int) -> None:
+        self._depth.set(runs)

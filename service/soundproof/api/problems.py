@@ -1,0 +1,163 @@
+"""Every error's one way to HTTP: exception -> status, title and code, as application/problem+json (RFC 9457)."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from soundproof import errors
+from soundproof.errors import QueueFull, SoundproofError
+
+log = logging.getLogger("soundproof.api")
+
+MEDIA_TYPE = "application/problem+json"
+# What nobody reads: the client is gone. Counted, never sent.
+CLIENT_GONE = 499
+
+TABLE: dict[type[SoundproofError], tuple[int, str]] = {
+    errors.UnsupportedAudio: (415, "Unsupported audio"),
+    errors.MalformedWav: (422, "Malformed WAV file"),
+    errors.UnsupportedRate: (422, "Unsupported sample rate"),
+    errors.UnsupportedChannels: (422, "Unsupported number of channels"),
+    errors.InvalidSamples: (422, "Invalid samples"),
+    errors.EmptyAudio: (422, "Empty audio"),
+    errors.AudioTooLong: (413, "Audio too long"),
+    errors.SilentAudio: (422, "Silent audio"),
+    errors.InvalidPlan: (422, "Invalid request"),
+    errors.ImpossiblePlan: (422, "Impossible certification"),
+    errors.UnknownLabel: (422, "Unknown label"),
+    errors.UnknownModel: (404, "Unknown model"),
+    errors.ModelRefused: (503, "Model refused"),
+    errors.ModelUnavailable: (503, "Model unavailable"),
+    errors.QueueFull: (429, "Queue full"),
+    errors.WorkerLost: (503, "Worker lost"),
+    errors.WorkerFault: (500, "Internal error"),
+    errors.DeviceMemoryExhausted: (503, "Device memory exhausted"),
+    errors.EngineStopped: (503, "Shutting down"),
+}
+
+# What the framework raises itself: status -> code, title, hint.
+FRAMEWORK: dict[int, tuple[str, str, str]] = {
+    400: ("bad_request", "Bad request", "Send multipart/form-data with one file part named audio."),
+    404: ("not_found", "Not found", "GET /openapi.json lists what there is."),
+    405: ("method_not_allowed", "Method not allowed", "The Allow header names the methods of this address."),
+    408: ("request_timeout", "Request timeout", "Send the whole body faster."),
+    413: ("body_too_large", "Body too large", "Send a shorter clip, or convert it to 16-bit mono at the model's rate."),
+    415: ("unsupported_media_type", "Unsupported media type", "Send multipart/form-data with one part named audio."),
+    422: ("invalid_request", "Invalid request", ""),
+    503: ("not_ready", "Not ready", "Try again in a few seconds; GET /readyz says when."),
+}
+
+
+class FieldFault(BaseModel):
+    """One field that was refused."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Every error of this service, as application/problem+json."""
+
+    type: str = Field(description="urn:soundproof:problem: and the code")
+    title: str
+    status: int
+    detail: str = Field(description="what is wrong in this case")
+    code: str = Field(description="stable; docs/api.md lists them all")
+    hint: str = Field(description="what to do about it; may be empty")
+    request_id: str = Field(description="also in the X-Request-ID header and in the service's log")
+    errors: list[FieldFault] | None = Field(None, description="the fields at fault, where there are several")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a Problem."""
+    app.add_exception_handler(SoundproofError, _ours)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _bug)
+
+
+def problem(  # noqa: PLR0913
+    request: Request,
+    *,
+    status: int,
+    title: str,
+    code: str,
+    detail: str,
+    hint: str = "",
+    faults: list[FieldFault] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    body = Problem(
+        type=f"urn:soundproof:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint,
+        request_id=request.scope.get("soundproof.request_id", ""),
+        errors=faults,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SoundproofError)  # noqa: S101  (registered for nothing else)
+    status, title = TABLE[type(error)]
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, QueueFull) else None
+    return problem(
+        request, status=status, title=title, code=error.code, detail=error.detail, hint=error.hint, headers=headers
+    )
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code, title, hint = FRAMEWORK.get(error.status_code, ("http_error", "HTTP error", ""))
+    headers = dict(error.headers or {})
+    if error.status_code in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not going to be read
+    return problem(
+        request,
+        status=error.status_code,
+        title=title,
+        code=code,
+        detail=str(error.detail),
+        hint=hint,
+        headers=headers,
+    )
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    faults = [field_fault(fault) for fault in error.errors()]
+    code, title, hint = FRAMEWORK[422]
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return problem(request, status=422, title=title, code=code, detail=detail, hint=hint, faults=faults)
+
+
+async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("request %s failed", request.scope.get("soundproof.request_id"), exc_info=error)
+    return problem(
+        request,
+        status=500,
+        title="Internal error",
+        code="internal_error",
+        detail="The service failed on this request.",
+        hint="Please report it with the request_id.",
+    )
+
+
+def field_fault(fault: Any) -> FieldFault:
+    """A pydantic error as the name of the field and a sentence; what was sent is not repeated."""
+    place = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
+    return FieldFault(field=".".join(place) or "body", message=fault["msg"])

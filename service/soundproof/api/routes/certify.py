@@ -1,0 +1,91 @@
+"""POST /certify."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+
+from soundproof.api.certifier import Certifier
+from soundproof.api.examples import CERTIFICATE
+from soundproof.api.form import form_schema, read_form
+from soundproof.api.problems import MEDIA_TYPE, Problem
+from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+
+T = TypeVar("T")
+
+
+def problem_of(*codes: str) -> dict[str, Any]:
+    """The OpenAPI description of an error answer."""
+    return {"description": ", ".join(codes), "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+
+
+def router(certifier: Certifier, most_samples: int) -> APIRouter:
+    routes = APIRouter(tags=["certify"])
+
+    @routes.post(
+        "/certify",
+        response_model=Certificate,
+        summary="Certify one clip",
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form_schema()}}}
+        },
+        responses={
+            200: {
+                "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`.",
+                "content": {"application/json": {"example": CERTIFICATE}},
+            },
+            400: problem_of("bad_request"),
+            404: problem_of("unknown_model"),
+            408: problem_of("request_timeout"),
+            413: problem_of("body_too_large", "audio_too_long"),
+            415: problem_of("unsupported_media_type", "unsupported_audio"),
+            422: problem_of(
+                "invalid_request",
+                "invalid_plan",
+                "impossible_plan",
+                "unknown_label",
+                "malformed_wav",
+                "unsupported_rate",
+                "unsupported_channels",
+                "invalid_samples",
+                "empty_audio",
+                "silent_audio",
+            ),
+            429: problem_of("queue_full") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
+            500: problem_of("internal_error"),
+            503: problem_of("model_unavailable", "worker_lost", "device_memory_exhausted", "engine_stopped"),
+        },
+    )
+    async def certify(request: Request) -> CertifiedCertificate | AbstainedCertificate:
+        """Draws n0 + n Gaussian noise samples around the clip, in the space that `contract` names, and bounds the
+        probability of the class that wins: the radius within which the smoothed classifier cannot change its answer.
+
+        The clip is mixed to mono, resampled to the model's rate, cropped or padded to its length and brought to its
+        level; the answer says what was done, and what the radius means for the samples that were uploaded.
+        """
+        form = await read_form(request, most_samples)
+        return await unless_gone(request, certifier.certify(form))
+
+    return routes
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the client leaves (ClientDisconnect)."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,42 @@
+"""GET /livez, /readyz and /metrics."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from soundproof.api.metrics import Metrics
+from soundproof.api.routes.certify import problem_of
+from soundproof.engine.pool import Pool
+
+
+class Live(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    status: Literal["ready"] = "ready"
+
+
+def router(pool: Pool, metrics: Metrics) -> APIRouter:
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/livez", summary="Is the process alive?")
+    async def livez() -> Live:
+        return Live()
+
+    @routes.get("/readyz", summary="Can work make progress?", responses={503: problem_of("not_ready")})
+    async def readyz() -> Readiness:
+        """Ready means that a worker has loaded a model and answers, not merely that the process is up."""
+        if pool.obstacle:
+            raise HTTPException(503, f"Not ready: {pool.obstacle}.", {"Retry-After": "2"})
+        return Readiness()
+
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def exposition() -> Response:
+        metrics.ready(pool.obstacle is None)
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

@@ -1,0 +1,201 @@
+"""The certificate as a document: its schema, its canonical JSON, its content address, its sentence in plain words.
+
+Units stand in the names or in the descriptions; every radius was rounded down and every SNR up before it got here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1"
+
+# What may differ between two runs that certify the same thing in the same way.
+UNADDRESSED = ("certificate_id", "created_at", "service_version", "compute")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prediction(_Part):
+    index: int = Field(description="position in the model's list of classes")
+    label: str
+
+
+class GainRecord(_Part):
+    policy: Literal["rms", "peak", "none"]
+    target: float | None = Field(description="RMS or peak after the gain, in amplitude; null without a gain")
+    value: float = Field(description="the scalar that was applied, computed once from the clean clip")
+
+
+class Representation(_Part):
+    """How the uploaded samples became the certified point."""
+
+    steps: list[str] = Field(description="what was really done, in order: of mono, resample, crop_pad, gain, log_mel")
+    sample_rate_hz: int
+    dimension: int = Field(description="numbers in the certified point")
+    shape: list[int] = Field(description="the certified point's shape: [samples] or [mel bands, frames]")
+    gain: GainRecord
+
+
+class Perturbation(_Part):
+    distribution: Literal["gaussian"] = "gaussian"
+    norm: Literal["l2"] = "l2"
+    space: Literal["waveform", "feature"] = Field(description="where the noise was added and the radius is measured")
+    sigma: float = Field(description="standard deviation of the noise per number, in the unit of the space")
+
+
+class TransformRecord(_Part):
+    name: Literal["fixed", "rms", "clip", "peak", "peak_clean"]
+    definition: str = Field(description="what is applied to the noised waveform w, before the classifier")
+    level: float | None = Field(description="the constant in the definition: an RMS or a peak amplitude, or null")
+    uses_clean_level: bool = Field(
+        description="true when the level was taken from the clean clip, so that the certified map belongs to this clip"
+    )
+
+
+class ContractRecord(_Part):
+    """What was certified (rho, P, T, m of arXiv:2606.04210)."""
+
+    name: Literal["waveform", "feature", "post_processed"]
+    certified_object: str
+    representation: Representation
+    perturbation: Perturbation
+    transform: TransformRecord
+    reporting_scale: Literal["snr", "radius"]
+
+
+class GainRecomputed(_Part):
+    radius: float = Field(description="l2, in the file's samples, full scale 1; rounded down")
+    snr_db: float | None = Field(description="of the whole file against that radius; rounded up")
+    exact: bool = Field(description="false where the radius is a lower bound that is not tight")
+
+
+class FileDomainRecord(_Part):
+    """What the radius means for the samples that were uploaded: over all frames and channels, full scale 1."""
+
+    radius: float = Field(description="l2, with the gain held at its clean value; rounded down")
+    snr_db: float | None = Field(description="20 log10(norm of the file / radius), rounded up; null for a silent file")
+    radius_dbfs: float = Field(description="level of white noise of that norm over the whole file, 0 dBFS = RMS 1")
+    radius_lsb: float = Field(description="the radius in steps of 16-bit samples")
+    operator_norm: float = Field(description="upper bound of the l2 norm of mono mix, resampling and crop/pad together")
+    gain_recomputed: GainRecomputed = Field(
+        description="the same when the gain is computed anew from the perturbed file, as a deployed pipeline does"
+    )
+
+
+class Sampling(_Part):
+    n0: int = Field(description="selection votes")
+    n: int = Field(description="estimation votes")
+    alpha: float = Field(description="failure probability of this certificate")
+    bound: Literal["clopper_pearson", "multiclass"]
+    seed: int
+    seed_source: Literal["service", "caller"]
+    selection_counts: list[int] = Field(description="selection votes by class")
+    counts: list[int] = Field(description="estimation votes by class")
+    invalid: int = Field(description="estimation votes whose logits were not finite; they count against every class")
+    samples_used: int = Field(description="estimation votes drawn")
+    block_samples: int = Field(description="noise samples that share one noise address")
+
+
+class Diagnostics(_Part):
+    """How far what the classifier saw departs from the noise drawn. Never part of the guarantee."""
+
+    d_geom: float = Field(description="mean of | ||Delta|| - ||eps|| | / ||eps||")
+    effective_norm_ratio: float = Field(description="mean of ||Delta|| / ||eps||")
+    samples: int = Field(description="noise samples it was measured on: the selection stage's")
+
+
+class ModelRecord(_Part):
+    name: str
+    version: str
+    weights_sha256: str
+    digest: str = Field(description="SHA-256 of the model's description, weights' digest included")
+
+
+class AudioRecord(_Part):
+    sha256: str = Field(description="of the uploaded bytes")
+    sample_rate_hz: int
+    channels: int
+    frames: int
+    duration_s: float
+    rms_dbfs: float | None = Field(description="over all channels, 0 dBFS = RMS 1; null for digital silence")
+    peak_dbfs: float | None = Field(description="0 dBFS = full scale; null for digital silence")
+    cropped_frames: int = Field(description="frames left out, counted at the model's rate")
+    padded_frames: int = Field(description="zeros added, counted at the model's rate")
+
+
+class Compute(_Part):
+    device: str
+    precision: str
+    queue_s: float = Field(description="seconds from admission to the first block of noise")
+    run_s: float = Field(description="seconds from then to the last vote")
+    samples_per_second: float
+
+
+class CertificateBase(_Part):
+    """What both outcomes say."""
+
+    schema_version: Literal["1"] = "1"
+    certificate_id: str = Field(
+        description="sha256: of the canonical JSON without " + ", ".join(UNADDRESSED), pattern=r"^sha256:[0-9a-f]{64}$"
+    )
+    created_at: str = Field(description="UTC, ISO 8601")
+    service_version: str
+    statement: str = Field(description="the certificate in one paragraph")
+    label: str | None = Field(description="the true class, if the caller gave it")
+    radius_unit: str
+    radius_ceiling: float = Field(description="the radius that unanimous votes would have given")
+    snr_floor_db: float | None = Field(description="the SNR of that ceiling: no certificate of this plan goes below it")
+    contract: ContractRecord
+    sampling: Sampling
+    diagnostics: Diagnostics
+    model: ModelRecord
+    audio: AudioRecord
+    compute: Compute
+
+
+class CertifiedCertificate(CertificateBase):
+    """The smoothed classifier provably holds its answer on a ball."""
+
+    outcome: Literal["certified"] = "certified"
+    prediction: Prediction
+    correct: bool | None = Field(description="whether the prediction is the label; null without one")
+    radius: float = Field(description="l2 radius in the certified space, rounded down", gt=0)
+    snr_cert_db: float | None = Field(
+        description="20 log10(norm of the certified waveform / radius), rounded up; lower is stronger; null for features"
+    )
+    p_a_lower: float = Field(description="lower confidence bound of the predicted class's probability under noise")
+    saturated: bool = Field(description="all votes agreed: more samples would prove more")
+    file_domain: FileDomainRecord | None = Field(description="null for features: a ball of features is no ball of audio")
+
+
+class AbstainedCertificate(CertificateBase):
+    """The votes do not support any radius. An honest answer, not an error."""
+
+    outcome: Literal["abstained"] = "abstained"
+    reason: str
+    prediction: None = None
+    correct: None = None
+    radius: None = None
+    snr_cert_db: None = None
+    p_a_lower: float | None = Field(description="lower confidence bound for the class that selection proposed, if any")
+    saturated: Literal[False] = False
+    file_domain: None = None
+
+
+Certificate = Annotated[CertifiedCertificate | AbstainedCertificate, Field(discriminator="outcome")]
+
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
+    """One byte string per document: keys sorted, no spaces, shortest floats, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def content_id(document: Mapping[str, Any]) -> str:
+    """The content address of a certificate given as JSON: anyone can recompute it."""
+    addressed = {key: value for key, value in document.items() if key not in UNADDRESSED}
+    return "sha256:" + hashlib.sha256(canonical_json(addressed)).hexdigest()

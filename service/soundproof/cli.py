@@ -1,0 +1,258 @@
+"""The command line: soundproof serve | certify | models | openapi.
+
+Exit codes of `certify`: 0 every clip certified (and right, where a label was given); 1 some clip abstained or was
+answered wrongly; 2 the command line is wrong; 3 some file was refused; 4 the service failed or cannot be reached.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from soundproof import __version__
+from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
+from soundproof.client.client import Client, ProblemError
+from soundproof.errors import SoundproofError
+
+OK, NOT_CERTIFIED, USAGE, REFUSED, FAILED = range(5)
+
+# 499 and 5xx are the service's trouble, every other error is the file's or the request's.
+_FIRST_SERVICE_STATUS = 499
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+errors = Console(stderr=True)
+
+Url = Annotated[str | None, typer.Option(help="A running service; without it the work is done in this process.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="SOUNDPROOF_HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="SOUNDPROOF_PORT")] = None,
+    models: Annotated[Path | None, typer.Option(help="SOUNDPROOF_MODELS")] = None,
+) -> None:
+    """Serve HTTP. Every setting is an environment variable; docs/api.md lists them."""
+    import uvicorn  # noqa: PLC0415  (the base install has no server)
+
+    from soundproof.api.app import configure_logging, create_app  # noqa: PLC0415
+
+    settings = _settings(host=host, port=port, models=models)
+    configure_logging(settings.log_level)
+    application = create_app(settings)
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # one line per request comes from api/observe.py
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def certify(  # noqa: PLR0913  (one parameter per option)
+    files: Annotated[list[Path], typer.Argument(help="WAV files.")],
+    url: Url = None,
+    as_json: Json = False,
+    model: Annotated[str | None, typer.Option(help="A name from `soundproof models`.")] = None,
+    contract: Annotated[str | None, typer.Option(help="waveform, feature or post_processed.")] = None,
+    transform: Annotated[str | None, typer.Option(help="fixed, rms, clip, peak or peak_clean.")] = None,
+    sigma: Annotated[float | None, typer.Option(help="Noise, in the unit of the certified space.")] = None,
+    n0: Annotated[int | None, typer.Option(help="Selection votes.")] = None,
+    n: Annotated[int | None, typer.Option(help="Estimation votes.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Failure probability of each certificate.")] = None,
+    bound: Annotated[str | None, typer.Option(help="clopper_pearson or multiclass.")] = None,
+    label: Annotated[str | None, typer.Option(help="The true class of every file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Reproduce a run.")] = None,
+) -> None:
+    """Certify WAV files and print what holds."""
+    fields = {
+        "model": model,
+        "contract": contract,
+        "transform": transform,
+        "sigma": sigma,
+        "n0": n0,
+        "n": n,
+        "alpha": alpha,
+        "bound": bound,
+        "label": label,
+        "seed": seed,
+    }
+    raise typer.Exit(asyncio.run(_certify(files, url, as_json, fields)))
+
+
+@app.command()
+def models(url: Url = None, as_json: Json = False) -> None:
+    """List the models: of a running service, or of the models folder."""
+    try:
+        listed = asyncio.run(_models(url))
+    except (ProblemError, httpx.HTTPError) as error:
+        errors.print(f"[red]{error}[/]")
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        print(json.dumps(listed, ensure_ascii=False))
+        return
+    table = Table("model", "state", "classes", "rate Hz", "samples", "measured, positive radius")
+    for entry in listed["models"]:
+        manifest = entry["manifest"] or {}
+        measured = (manifest.get("measured") or {}).get("positive_radius_accuracy", {})
+        table.add_row(
+            entry["name"] + (" (default)" if entry["name"] == listed["default"] else ""),
+            entry["state"] + (f": {entry['reason']}" if entry.get("reason") else ""),
+            str(len(manifest.get("classes", []))),
+            str(manifest.get("sample_rate_hz", "")),
+            str(manifest.get("clip_samples", "")),
+            ", ".join(f"{100 * value:.1f} % at sigma {sigma}" for sigma, value in measured.items()),
+        )
+    Console().print(table)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from soundproof.api.app import create_app  # noqa: PLC0415
+
+    print(json.dumps(create_app(_settings()).openapi(), indent=2, ensure_ascii=False))
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+async def _models(url: str | None) -> dict[str, Any]:
+    async with _client(url) as client:
+        return await client.models()
+
+
+async def _certify(files: list[Path], url: str | None, as_json: bool, fields: dict[str, Any]) -> int:
+    worst = OK
+    table = Table("file", "outcome", "answer", "radius", "SNR dB", "file radius", "file SNR dB", "votes")
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+        transient=True,
+    )
+    try:
+        async with _client(url) as client:
+            with progress:
+                task = progress.add_task("certifying", total=len(files))
+                for file in files:
+                    progress.update(task, description=file.name)
+                    try:
+                        certificate = await client.certify(file, **fields)
+                    except (OSError, ProblemError) as error:
+                        worst = max(worst, _fault(file, error, as_json))
+                    else:
+                        good = certificate.outcome == "certified" and certificate.correct is not False
+                        worst = max(worst, OK if good else NOT_CERTIFIED)
+                        if as_json:
+                            print(json.dumps({"file": str(file), "certificate": certificate.model_dump(mode="json")}))
+                        table.add_row(file.name, *_row(certificate))
+                    progress.advance(task)
+    except httpx.HTTPError as error:
+        errors.print(f"[red]{url or 'the service'} cannot be reached: {error}[/]")
+        return FAILED
+    if not as_json and table.row_count:
+        Console().print(table)
+    return worst
+
+
+def _fault(file: Path, error: OSError | ProblemError, as_json: bool) -> int:
+    """Say what was wrong with a file; the exit code it calls for."""
+    problem = isinstance(error, ProblemError)
+    code = error.code if isinstance(error, ProblemError) else "unreadable_file"
+    if as_json:
+        print(json.dumps({"file": str(file), "problem": {"code": code, "detail": str(error)}}))
+    errors.print(f"[red]{file}: {code}: {error}[/]", highlight=False)
+    return FAILED if problem and error.status >= _FIRST_SERVICE_STATUS else REFUSED
+
+
+def _row(certificate: CertifiedCertificate | AbstainedCertificate) -> tuple[str, ...]:
+    votes = f"{max(certificate.sampling.counts)}/{certificate.sampling.n}"
+    if isinstance(certificate, AbstainedCertificate):
+        return "abstained", "", "", "", "", "", votes
+    answer = certificate.prediction.label + {True: " (right)", False: " (WRONG)", None: ""}[certificate.correct]
+    domain = certificate.file_domain
+    return (
+        "certified",
+        answer,
+        floor(certificate.radius, 5),
+        ceil(certificate.snr_cert_db, 2),
+        floor(domain.radius, 5) if domain else "",
+        ceil(domain.snr_db, 2) if domain else "",
+        votes,
+    )
+
+
+def floor(value: float, digits: int) -> str:
+    """A radius for people: `digits` decimals, never rounded up."""
+    scaled = int(value * 10**digits)
+    return f"{scaled / 10**digits:.{digits}f}"
+
+
+def ceil(value: float | None, digits: int) -> str:
+    """An SNR for people: `digits` decimals, never rounded down."""
+    if value is None:
+        return ""
+    scaled = -int(-value * 10**digits // 1)
+    return f"{scaled / 10**digits:.{digits}f}"
+
+
+@asynccontextmanager
+async def _client(url: str | None) -> AsyncIterator[Client]:
+    """A client of `url`, or of an application run inside this process."""
+    if url is not None:
+        async with Client(url) as client:
+            yield client
+        return
+    from soundproof.api.app import create_app  # noqa: PLC0415
+
+    application = create_app(_settings())
+    transport = httpx.ASGITransport(application)
+    async with application.router.lifespan_context(application), Client("http://in-process", transport) as client:
+        yield client
+
+
+def _settings(**overrides: Any) -> Any:
+    from soundproof.settings import Settings  # noqa: PLC0415
+
+    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+def main() -> None:
+    """The entry point: what this package raises on purpose becomes one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except (SoundproofError, ValidationError) as error:
+        errors.print(f"[red]{error}[/]", highlight=False)
+        sys.exit(FAILED)
+    except ModuleNotFoundError as error:
+        errors.print(f"[red]{error}. Install soundproof[service], or give --url.[/]", highlight=False)
+        sys.exit(USAGE)

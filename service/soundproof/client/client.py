@@ -1,0 +1,68 @@
+"""An httpx client of the service: certificates as typed objects, errors as exceptions."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pydantic import TypeAdapter
+
+from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+
+# Long enough for a full queue in front; the service itself ends what takes too long.
+ANSWER_TIMEOUT_S = 600.0
+_CERTIFICATE: TypeAdapter[CertifiedCertificate | AbstainedCertificate] = TypeAdapter(Certificate)
+
+
+class ProblemError(Exception):
+    """The service refused or failed: `status` and `code` are stable, `detail` and `hint` are for people."""
+
+    def __init__(self, status: int, code: str, detail: str, hint: str = "") -> None:
+        super().__init__(f"{detail} {hint}".strip())
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+
+
+class Client:
+    """`async with Client("http://127.0.0.1:8000") as client: await client.certify("yes.wav", sigma=0.02)`."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", transport: httpx.AsyncBaseTransport | None = None) -> None:
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=10.0)
+        self._http = httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def certify(self, clip: Path | str | bytes, **fields: Any) -> CertifiedCertificate | AbstainedCertificate:
+        """The certificate of a WAV file (a path, or its bytes). `fields` as in POST /certify; None is left out.
+
+        Raises ProblemError, OSError for the file, httpx.HTTPError for the connection.
+        """
+        data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
+        texts = {name: str(value) for name, value in fields.items() if value is not None}
+        response = await self._http.post("/certify", data=texts, files={"audio": ("clip.wav", data, "audio/wav")})
+        return _CERTIFICATE.validate_json(_checked(response).content)
+
+    async def models(self) -> dict[str, Any]:
+        """GET /models."""
+        models: dict[str, Any] = _checked(await self._http.get("/models")).json()
+        return models
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.is_success:
+        return response
+    try:
+        body = response.json()
+        raise ProblemError(response.status_code, body["code"], body["detail"], body["hint"])
+    except (ValueError, KeyError, TypeError):
+        raise ProblemError(
+            response.status_code, "http_error", f"The answer was {response.status_code}, not from this service?"
+        ) from None

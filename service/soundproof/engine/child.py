@@ -1,0 +1,70 @@
+"""A worker process seen from the coordinator: one child, one socket pair."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+from soundproof.engine.protocol import FromWorker, ToWorker, encode, receive
+
+WORKER = (sys.executable, "-m", "soundproof.engine.worker")
+# Threads that wait by spinning steal time from the API process, and from each other where cores are shared.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+class Child:
+    """Started by `Child.start`; over when `receive` raises EOFError."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def start(cls, command: tuple[str, ...] = WORKER) -> "Child":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env={**ENVIRONMENT, **os.environ},
+                    start_new_session=True,  # a Ctrl-C for the service must not reach the worker first
+                )
+            except BaseException:
+                writer.close()
+                raise
+        return cls(process, reader, writer)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: ToWorker) -> None:
+        """Queue a message. To a child that is gone, it is lost: `receive` is about to say so."""
+        if not self._writer.is_closing():
+            self._writer.write(encode(message))
+
+    async def receive(self) -> FromWorker:
+        """The next message; EOFError when the child is gone."""
+        try:
+            return await receive(self._reader)
+        except ConnectionError as error:
+            raise EOFError from error
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
+
+    async def end(self) -> int:
+        """Make sure that it is gone; its exit status, negative for a signal."""
+        self.kill()
+        self._writer.close()
+        return await self._process.wait()

@@ -1,0 +1,146 @@
+"""The messages between the coordinator and its workers, and how they travel.
+
+A message is a frozen dataclass, pickled behind its length over a socket pair that only this process and its own child
+hold. Nothing from outside is ever unpickled.
+"""
+
+import asyncio
+import pickle
+import select
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundproof.audio.facts import ClipFacts
+from soundproof.audio.waveform import Waveform
+from soundproof.errors import ModelRefused, SoundproofError
+from soundproof.smoothing.certification import Votes
+from soundproof.smoothing.plan import Block, Plan
+
+_LENGTH = struct.Struct("!Q")
+
+RunId = int
+
+
+@dataclass(frozen=True)
+class Start:
+    """To a fresh worker: what to load and where to compute."""
+
+    models: dict[str, Path]
+    device: str
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Prepare this clip; work on it follows."""
+
+    run: RunId
+    plan: Plan
+    waveform: Waveform
+
+
+@dataclass(frozen=True)
+class Work:
+    """Votes wanted for these blocks."""
+
+    run: RunId
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Nothing more is wanted of this run; drop what is waiting and what was cached for it."""
+
+    run: RunId
+
+
+ToWorker = Start | Begin | Work | Forget
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model folder that this worker will not certify with."""
+
+    model: str
+    error: ModelRefused
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has loaded what it could and takes work."""
+
+    device: str
+    precision: str
+    models: tuple[str, ...]
+    blocks_per_message: int
+
+
+@dataclass(frozen=True)
+class ClipPrepared:
+    run: RunId
+    facts: ClipFacts
+
+
+@dataclass(frozen=True)
+class Voted:
+    run: RunId
+    blocks: tuple[Block, ...]
+    votes: tuple[Votes, ...]
+
+
+@dataclass(frozen=True)
+class RunFailed:
+    """This run cannot go on; other runs and the worker can."""
+
+    run: RunId
+    error: SoundproofError
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """Not even the smallest chunk fits in the device's memory; the worker ends after this."""
+
+
+FromWorker = Refused | Ready | ClipPrepared | Voted | RunFailed | Exhausted
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(body)) + body
+
+
+async def receive(reader: asyncio.StreamReader) -> FromWorker:
+    """The next message of a worker; asyncio.IncompleteReadError when the worker is gone."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    message: FromWorker = pickle.loads(await reader.readexactly(length))  # noqa: S301  (from our own child)
+    return message
+
+
+class Link:
+    """The worker's end: blocking, single-threaded."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, message: FromWorker) -> None:
+        self._connection.sendall(encode(message))
+
+    def receive(self) -> ToWorker:
+        """The next message, waiting for it; EOFError when the coordinator is gone."""
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        message: ToWorker = pickle.loads(self._exactly(length))  # noqa: S301  (from our own parent)
+        return message
+
+    def waiting(self) -> bool:
+        """Whether a message can be received without waiting long."""
+        return bool(select.select([self._connection], [], [], 0)[0])
+
+    def _exactly(self, count: int) -> bytes:
+        received = bytearray()
+        while len(received) < count:
+            piece = self._connection.recv(min(count - len(received), 1 << 20))
+            if not piece:
+                raise EOFError("the coordinator is gone")
+            received += piece
+        return bytes(received)

@@ -1,0 +1,95 @@
+"""One certification on its way through the engine."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from soundproof.audio.facts import ClipFacts
+from soundproof.audio.waveform import Waveform
+from soundproof.engine.admission import Ticket
+from soundproof.engine.protocol import RunId
+from soundproof.errors import SoundproofError
+from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
+from soundproof.smoothing.plan import Block, Plan
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A certification with what the certificate says about how it was computed."""
+
+    facts: ClipFacts
+    outcome: Certified | Abstained
+    device: str
+    precision: str
+    queue_s: float  # from admission to the first block handed to a worker
+    run_s: float  # from then to the last vote
+
+
+@dataclass
+class Run:
+    """`pending` blocks have not been handed out; `outstanding` counts those that have and are not answered."""
+
+    id: RunId
+    plan: Plan
+    waveform: Waveform
+    dimension: int
+    ticket: Ticket
+    done: "asyncio.Future[Finished]"
+    admitted_at: float = field(default_factory=time.monotonic)
+    started_at: float | None = None
+    facts: ClipFacts | None = None
+    outstanding: int = 0
+    losses: int = 0
+    pending: deque[Block] = field(init=False)
+    certification: Certification = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.certification = Certification(self.plan)
+        self.pending = deque(self.certification.wanted())
+
+    def hand_out(self, most: int) -> tuple[Block, ...]:
+        """The next blocks to work on, at most `most`."""
+        if self.started_at is None:
+            self.started_at = time.monotonic()
+        blocks = tuple(self.pending.popleft() for _ in range(min(most, len(self.pending))))
+        self.outstanding += len(blocks)
+        return blocks
+
+    def take_back(self, blocks: tuple[Block, ...]) -> None:
+        """These were handed out and will not be answered."""
+        self.outstanding -= len(blocks)
+        self.pending.extendleft(reversed(blocks))
+
+    def record(self, blocks: tuple[Block, ...], votes: tuple[Votes, ...]) -> None:
+        self.outstanding -= len(blocks)
+        for block, result in zip(blocks, votes, strict=True):
+            self.certification.record(block, result)
+        if not self.pending and not self.outstanding:
+            self.pending.extend(self.certification.wanted())
+
+    @property
+    def complete(self) -> bool:
+        return not self.pending and not self.outstanding
+
+    def finish(self, device: str, precision: str) -> None:
+        """Resolve with the outcome; nothing if the caller has left."""
+        if self.done.done():
+            return
+        assert self.facts is not None  # noqa: S101  (sent before any vote)
+        assert self.started_at is not None  # noqa: S101
+        now = time.monotonic()
+        self.done.set_result(
+            Finished(
+                facts=self.facts,
+                outcome=self.certification.outcome(),
+                device=device,
+                precision=precision,
+                queue_s=self.started_at - self.admitted_at,
+                run_s=now - self.started_at,
+            )
+        )
+
+    def fail(self, error: SoundproofError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)

@@ -1,0 +1,192 @@
+"""A process that owns one device: prepares clips and runs blocks of noise on them, one after another.
+
+    python -m soundproof.engine.worker FD      (started by pool.py; FD is its end of a socket pair)
+
+It keeps nothing that cannot be sent again: killing it costs time, never an answer.
+"""
+
+import logging
+import os
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from soundproof.audio.prepare import prepare
+from soundproof.engine.protocol import (
+    Begin,
+    ClipPrepared,
+    Exhausted,
+    Forget,
+    Link,
+    Ready,
+    Refused,
+    RunFailed,
+    RunId,
+    Start,
+    ToWorker,
+    Voted,
+    Work,
+)
+from soundproof.errors import ModelRefused, SoundproofError, WorkerFault
+from soundproof.nets import folder
+from soundproof.smoothing import voting
+from soundproof.smoothing.certification import Votes
+from soundproof.smoothing.contracts import Contract, contract_for
+from soundproof.smoothing.plan import BLOCK_SAMPLES, Block, Plan
+
+log = logging.getLogger("soundproof.worker")
+
+# Forward passes at a time. On a CPU larger chunks fall out of its caches and run slower.
+CHUNK_SAMPLES = {"cpu": 64, "cuda": 1024}
+LEAST_CHUNK_SAMPLES = 4
+# Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
+CPU_NICENESS = 10
+
+
+@dataclass(frozen=True)
+class _Run:
+    plan: Plan
+    contract: Contract
+    point: Tensor
+
+
+@dataclass
+class Worker:
+    """One device, its models, the runs it knows and the work that waits."""
+
+    link: Link
+    device: torch.device
+    models: dict[str, folder.Model]
+    chunk_samples: int
+    runs: dict[RunId, _Run] = field(default_factory=dict)
+    inbox: deque[ToWorker] = field(default_factory=deque)
+
+    def serve(self) -> None:
+        """Until the coordinator is gone (EOFError). Whatever has arrived is looked at before each piece of work, so
+        that work for a client that left is dropped instead of done."""
+        while True:
+            while self.link.waiting() or not self.inbox:
+                self._take(self.link.receive())
+            message = self.inbox.popleft()
+            try:
+                self._do(message)
+            except _MemoryExhausted:
+                self.link.send(Exhausted())
+                raise
+            except SoundproofError as error:
+                self._fail(_run_of(message), error)
+            except Exception as error:
+                if _is_device_fault(error):
+                    raise
+                log.exception("run %s failed", _run_of(message))
+                self._fail(_run_of(message), WorkerFault(f"The worker failed on this request: {type(error).__name__}."))
+
+    def _take(self, message: ToWorker) -> None:
+        if isinstance(message, Forget):
+            self.inbox = deque(waiting for waiting in self.inbox if _run_of(waiting) != message.run)
+            self.runs.pop(message.run, None)
+        else:
+            self.inbox.append(message)
+
+    def _do(self, message: ToWorker) -> None:
+        match message:
+            case Begin(run, plan, waveform):
+                model = self.models[plan.model]
+                manifest = model.manifest
+                with torch.inference_mode():
+                    prepared = prepare(
+                        waveform,
+                        sample_rate_hz=manifest.sample_rate_hz,
+                        clip_samples=manifest.clip_samples,
+                        gain=manifest.gain,
+                    )
+                    contract = contract_for(plan, model.classifier, prepared)
+                    point = contract.anchor(prepared).to(self.device)
+                self.runs[run] = _Run(plan, contract, point)
+                self.link.send(ClipPrepared(run, prepared.facts))
+            case Work(run, blocks) if run in self.runs:
+                votes = tuple(self._vote(self.runs[run], blocks))
+                self.link.send(Voted(run, blocks, votes))
+
+    def _vote(self, run: _Run, blocks: tuple[Block, ...]) -> list[Votes]:
+        """Run blocks, in halved chunks from then on whenever the device's memory does not hold them."""
+        while True:
+            try:
+                return voting.vote_all(run.contract, run.point, run.plan, blocks, self.chunk_samples)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if self.chunk_samples // 2 < LEAST_CHUNK_SAMPLES:
+                    raise _MemoryExhausted from error
+            self.chunk_samples //= 2
+            log.warning("out of memory on %s: going on with chunks of %d", self.device, self.chunk_samples)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _fail(self, run: RunId, error: SoundproofError) -> None:
+        self._take(Forget(run))
+        self.link.send(RunFailed(run, error))
+
+
+class _MemoryExhausted(Exception):  # noqa: N818  (never leaves this module)
+    """Nothing smaller is left to try in this process; a fresh one may find the memory whole again."""
+
+
+def _run_of(message: ToWorker) -> RunId:
+    return -1 if isinstance(message, Start) else message.run
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error)  # torch's CPU allocator has no class of its own
+
+
+def _is_device_fault(error: Exception) -> bool:
+    """After a CUDA error other than memory the process's context is lost; only a fresh process can go on."""
+    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
+
+
+def run(connection: socket.socket) -> None:
+    """Load what the first message names, say Ready, serve until the coordinator is gone."""
+    link = Link(connection)
+    start = link.receive()
+    if not isinstance(start, Start):
+        raise TypeError(f"the first message must be Start, not {type(start).__name__}")
+    device = torch.device(start.device)
+    if device.type == "cpu":
+        os.nice(CPU_NICENESS)
+    models = {}
+    for name, path in start.models.items():
+        try:
+            models[name] = folder.load(path, device)
+        except ModelRefused as error:
+            link.send(Refused(name, error))
+    chunk_samples = CHUNK_SAMPLES[device.type]
+    link.send(
+        Ready(
+            device=str(device),
+            precision="float32",
+            models=tuple(models),
+            blocks_per_message=max(1, chunk_samples // BLOCK_SAMPLES),
+        )
+    )
+    Worker(link, device, models, chunk_samples).serve()
+
+
+def main() -> None:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    try:
+        run(socket.socket(fileno=int(sys.argv[1])))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
+        pass  # the coordinator is gone, and with it the reason to be
+    except _MemoryExhausted:
+        sys.exit("out of device memory at the smallest chunk")
+
+
+if __name__ == "__main__":
+    main()

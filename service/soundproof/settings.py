@@ -1,0 +1,31 @@
+"""Environment -> frozen Settings. Read by the API and the command line, by nothing below them."""
+
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, its unit and its default. The variable is SOUNDPROOF_ and the name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SOUNDPROOF_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    models: Path = Field(Path("models"), description="folder whose sub-folders with a model.json are served")
+    default_model: str = Field("", description="model of requests that name none; empty: the only one, or the first by name")
+    devices: str = Field("auto", description="comma-separated torch devices, one worker each; auto: every GPU, else cpu")
+    max_upload_bytes: int = Field(8 << 20, ge=1024, description="largest request body")
+    max_duration_s: float = Field(60.0, gt=0, le=3600, description="longest clip")
+    max_samples: int = Field(1_000_000, ge=1, description="largest n (and n0) of one request, in noise samples")
+    body_deadline_s: float = Field(30.0, gt=0, description="time to send a whole request body")
+    queue_runs: int = Field(64, ge=1, description="requests admitted at once")
+    queue_cost: float = Field(2e10, gt=0, description="admitted work, in noise samples x clip samples")
+    queue_audio_bytes: int = Field(64 << 20, ge=1, description="decoded audio held by admitted requests")
+    seed_key: SecretStr = Field(
+        default_factory=lambda: SecretStr(secrets.token_hex(32)),
+        description="secret that the service's own seeds are derived with; empty or unset: a fresh one at every start",
+    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")

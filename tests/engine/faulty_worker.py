@@ -1,0 +1,40 @@
+"""A real worker with a fault in its inner loop: faulty_worker.py FAULT ARGUMENT FD."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from soundproof.engine import worker
+from soundproof.smoothing import voting
+from soundproof.smoothing.certification import Votes
+from soundproof.smoothing.contracts import Contract
+from soundproof.smoothing.plan import Block, Plan
+from torch import Tensor
+
+real_vote_all = voting.vote_all
+
+
+def main(fault: str, argument: str, fd: str) -> None:
+    first_life = fault == "first-life-holds-nothing" and not Path(argument).exists()
+    if first_life:
+        Path(argument).touch()
+
+    def vote_all(
+        contract: Contract, point: Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int
+    ) -> list[Votes]:
+        if first_life or (fault == "holds-at-most" and chunk_samples > int(argument)):
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        if fault == "dies-at-sigma" and plan.sigma == float(argument):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_vote_all(contract, point, plan, blocks, chunk_samples)
+
+    worker.voting.vote_all = vote_all
+    sys.argv = [sys.argv[0], fd]
+    worker.main()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

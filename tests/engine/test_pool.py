@@ -1,0 +1,222 @@
+"""The coordinator and real worker processes: lost workers, lost clients, fair turns, scarce memory."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from soundproof.audio.waveform import Waveform
+from soundproof.engine.admission import Limits
+from soundproof.engine.child import WORKER
+from soundproof.engine.pool import Pool
+from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerLost
+from soundproof.nets.manifest import WEIGHTS, read_manifest
+from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
+
+from tests.model_folders import RMS_GAIN, random_linear, write_linear
+
+SAMPLES = 4_000
+FAULTY = Path(__file__).parent / "faulty_worker.py"
+
+
+class Watch:
+    """An observer that counts, and wakes whoever waits for a number of votes."""
+
+    def __init__(self) -> None:
+        self.votes = 0
+        self.losses = 0
+        self.depth = 0
+        self.heard = asyncio.Event()
+
+    def samples(self, stage: str, count: int) -> None:
+        self.votes += count
+        self.heard.set()
+
+    def worker_lost(self) -> None:
+        self.losses += 1
+
+    def admitted(self, runs: int) -> None:
+        self.depth = runs
+
+    async def until(self, votes: int) -> None:
+        while self.votes < votes:
+            self.heard.clear()
+            await asyncio.wait_for(self.heard.wait(), 60)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "linear"
+    write_linear(folder, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
+    return folder
+
+
+@pytest.fixture
+def waveform() -> Waveform:
+    samples = 0.1 * np.random.default_rng(0).standard_normal((1, SAMPLES))
+    return Waveform(samples.astype(np.float32), 16_000)
+
+
+def plan_for(folder: Path, *, n: int = 20_000, sigma: float = 0.5) -> Plan:
+    manifest = read_manifest(folder)
+    return Plan(
+        model=manifest.name,
+        model_digest=manifest.digest,
+        classes=3,
+        contract=ContractName.WAVEFORM,
+        transform=TransformName.FIXED,
+        sigma=sigma,
+        n0=100,
+        n=n,
+        alpha=0.001,
+        bound=BoundName.CLOPPER_PEARSON,
+        seed=7,
+        clip_sha256="00",
+    )
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, watch: Watch, *, command: tuple[str, ...] = WORKER, runs: int = 8, cost: float = 1e12
+) -> AsyncIterator[Pool]:
+    pool = Pool(
+        {folder.name: folder},
+        devices=("cpu",),
+        limits=Limits(runs=runs, cost=cost, audio_bytes=1 << 26),
+        observer=watch,
+        worker_command=command,
+    )
+    pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.stop()
+
+
+async def test_a_worker_killed_in_the_middle_is_replaced_and_the_outcome_is_the_same(
+    folder: Path, waveform: Waveform
+) -> None:
+    plan, watch = plan_for(folder), Watch()
+    async with running(folder, watch) as pool:
+        undisturbed = await pool.certify(plan, waveform, SAMPLES)
+        before = watch.votes
+        again = asyncio.create_task(pool.certify(plan, waveform, SAMPLES))
+        await watch.until(before + 5_000)
+        first_worker = pool.slots[0].pid
+        assert first_worker is not None
+        os.kill(first_worker, signal.SIGKILL)
+        disturbed = await asyncio.wait_for(again, 120)
+        assert pool.slots[0].pid != first_worker
+    assert watch.losses == 1
+    assert disturbed.outcome == undisturbed.outcome
+    assert disturbed.facts == undisturbed.facts
+
+
+async def test_a_caller_that_leaves_frees_its_place_and_no_more_votes_are_drawn_for_it(
+    folder: Path, waveform: Waveform
+) -> None:
+    watch = Watch()
+    async with running(folder, watch) as pool:
+        abandoned = asyncio.create_task(pool.certify(plan_for(folder, n=200_000), waveform, SAMPLES))
+        await watch.until(1_000)
+        abandoned.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await abandoned
+        assert watch.depth == 0
+        drawn = watch.votes
+        small = await pool.certify(plan_for(folder, n=1_000), waveform, SAMPLES)
+        assert sum(small.outcome.tally.estimation) == 1_000
+        assert watch.votes == drawn + 1_100
+
+
+async def test_a_short_run_is_not_kept_waiting_by_a_long_one(folder: Path, waveform: Waveform) -> None:
+    watch = Watch()
+    async with running(folder, watch) as pool:
+        long = asyncio.create_task(pool.certify(plan_for(folder, n=300_000), waveform, SAMPLES))
+        await watch.until(1_000)
+        before = watch.votes
+        await pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES)
+        # Turns alternate: about as many votes went to the long run as to the short one meanwhile.
+        assert watch.votes - before < 3 * 2_100
+        long.cancel()
+
+
+async def test_a_full_queue_refuses_with_the_time_to_come_back(folder: Path, waveform: Waveform) -> None:
+    async with running(folder, Watch(), runs=1) as pool:
+        first = asyncio.create_task(pool.certify(plan_for(folder, n=100_000), waveform, SAMPLES))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as refused:
+            await pool.certify(plan_for(folder), waveform, SAMPLES)
+        assert refused.value.retry_after_s >= 1
+        first.cancel()
+
+
+async def test_silence_fails_its_own_run_only(folder: Path, waveform: Waveform) -> None:
+    async with running(folder, Watch()) as pool:
+        silent = Waveform(np.zeros((1, SAMPLES), np.float32), 16_000)
+        bad = asyncio.create_task(pool.certify(plan_for(folder), silent, SAMPLES))
+        good = asyncio.create_task(pool.certify(plan_for(folder, n=1_000), waveform, SAMPLES))
+        with pytest.raises(SilentAudio):
+            await bad
+        assert sum((await good).outcome.tally.estimation) == 1_000
+
+
+async def test_a_refused_model_fails_its_requests_with_the_reason(folder: Path, waveform: Waveform, tmp_path: Path) -> None:
+    broken = tmp_path / "linear"
+    write_linear(broken, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
+    plan = plan_for(broken)
+    (broken / WEIGHTS).write_bytes(b"\0" * 64)
+    async with running(broken, Watch()) as pool:
+        with pytest.raises(ModelUnavailable, match="digest"):
+            await pool.certify(plan, waveform, SAMPLES)
+        assert pool.obstacle is not None
+        assert "no model could be loaded" in pool.obstacle
+
+
+def faulty(fault: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, str(FAULTY), fault, *arguments)
+
+
+async def test_scarce_memory_halves_the_chunk_and_the_outcome_is_the_same(folder: Path, waveform: Waveform) -> None:
+    plan = plan_for(folder, n=2_000)
+    async with running(folder, Watch()) as pool:
+        roomy = await pool.certify(plan, waveform, SAMPLES)
+    watch = Watch()
+    async with running(folder, watch, command=faulty("holds-at-most", "16")) as pool:
+        scarce = await pool.certify(plan, waveform, SAMPLES)
+    assert scarce.outcome == roomy.outcome
+    assert watch.losses == 0
+
+
+async def test_memory_that_holds_nothing_restarts_the_worker_which_then_goes_on(
+    folder: Path, waveform: Waveform, tmp_path: Path
+) -> None:
+    plan, watch = plan_for(folder, n=2_000), Watch()
+    async with running(folder, watch, command=faulty("first-life-holds-nothing", str(tmp_path / "lived"))) as pool:
+        finished = await asyncio.wait_for(pool.certify(plan, waveform, SAMPLES), 120)
+    assert sum(finished.outcome.tally.estimation) == 2_000
+    assert watch.losses == 1
+
+
+async def test_memory_that_never_holds_anything_fails_the_run_after_three_workers(
+    folder: Path, waveform: Waveform
+) -> None:
+    watch = Watch()
+    async with running(folder, watch, command=faulty("holds-at-most", "0")) as pool:
+        with pytest.raises(DeviceMemoryExhausted):
+            await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES), 120)
+    assert watch.losses == 3
+
+
+async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_others_go_on(folder: Path, waveform: Waveform) -> None:
+    async with running(folder, Watch(), command=faulty("dies-at-sigma", "0.25")) as pool:
+        poison = asyncio.create_task(pool.certify(plan_for(folder, n=2_000, sigma=0.25), waveform, SAMPLES))
+        with pytest.raises(WorkerLost):
+            await asyncio.wait_for(poison, 120)
+        good = await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES), 120)
+    assert sum(good.outcome.tally.estimation) == 2_000
