@@ -17,14 +17,16 @@ from typing import Literal
 import numpy as np
 import soundfile
 import torch
-from soundproof.audio import wav
-from soundproof.audio.facts import Gain
-from soundproof.audio.prepare import prepare
-from soundproof.audio.waveform import Waveform
 from torch import Tensor
 from tqdm import tqdm
 
+from soundproof.audio import wav
+from soundproof.audio.prepare import prepare
+from soundproof.audio.waveform import Waveform
+from soundproof.terms import Gain
+
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 CLASSES_12 = tuple(sorted((SILENCE, UNKNOWN, *WORDS)))
@@ -77,7 +79,7 @@ def _official(root: Path) -> list[Clip]:
         split = split_of.get(f"{word}/{path.name}", "train")
         (words if word in WORDS else others).append(Clip(path, word if word in WORDS else UNKNOWN, split))
     clips = list(words)
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         count = round(OTHER_SHARE * sum(clip.split == split for clip in words))
         clips += _fixed_sample([clip for clip in others if clip.split == split], count)
         clips += _silences(sorted((root / "_background_noise_").glob("*.wav")), split, count)
@@ -92,7 +94,7 @@ def _fixed_sample(clips: Sequence[Clip], count: int) -> list[Clip]:
 def _silences(recordings: Sequence[Path], split: Split, count: int) -> list[Clip]:
     """`count` one-second cuts; each split has its own stretch of every recording (80 %, 10 %, 10 %)."""
     low, high = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}[split]
-    generator = np.random.default_rng(["train", "validation", "test"].index(split))
+    generator = np.random.default_rng(SPLITS.index(split))
     clips = []
     for i in range(count if recordings else 0):
         path = recordings[i % len(recordings)]

@@ -13,8 +13,10 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets
 import torch
+from tqdm import tqdm
+
+import datasets
 from soundproof.audio.prepare import Prepared, prepare
 from soundproof.nets.folder import Model, load
 from soundproof.nets.manifest import CARD, Measured, ModelManifest, write_manifest
@@ -24,7 +26,6 @@ from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
 from soundproof.smoothing.voting import vote
 from soundproof.stats.radius import snr_db
-from tqdm import tqdm
 
 SIGMAS = (0.0025, 0.02)
 GEOMETRY_SIGMA = 0.0025
@@ -95,7 +96,9 @@ def clean_accuracy(model: Model, clips: list[datasets.Clip], device: str) -> flo
     """The base classifier's accuracy without noise."""
     right = 0
     for clip in tqdm(clips, "clean", leave=False):
-        logits = model.classifier.head(model.classifier.features(prepared(model, clip).x.float().unsqueeze(0).to(device)))
+        logits = model.classifier.head(
+            model.classifier.features(prepared(model, clip).x.float().unsqueeze(0).to(device))
+        )
         right += model.manifest.classes[int(logits.argmax())] == clip.label
     return right / len(clips)
 
@@ -173,7 +176,8 @@ def summary(manifest: ModelManifest, results: list[Result]) -> str:
     snrs = [result.snr_db for result in results if result.snr_db is not None]
     return (
         f"positive-radius accuracy {accuracy(manifest, results):.4f} on {len(results)} clips, "
-        f"median radius {median_radius(results):.6f}, median SNR {statistics.median(snrs):.2f} dB, {abstained} abstained"
+        f"median radius {median_radius(results):.6f}, median SNR {statistics.median(snrs):.2f} dB, "
+        f"{abstained} abstained"
     )
 
 
@@ -188,7 +192,8 @@ def write_card(
     measured = manifest.measured
     assert measured is not None
     without_silence = {
-        sigma: [result for result in results if result.label != datasets.SILENCE] for sigma, results in certified.items()
+        sigma: [result for result in results if result.label != datasets.SILENCE]
+        for sigma, results in certified.items()
     }
     table = "\n".join(
         f"| {sigma:g} | {100 * accuracy(manifest, results):.1f} % "
@@ -197,7 +202,9 @@ def write_card(
         for sigma, results in certified.items()
     )
     per_class = "\n".join(
-        f"| {label} | " + " | ".join(f"{100 * accuracy(manifest, only(r, label)):.0f} %" for r in certified.values()) + " |"
+        f"| {label} | "
+        + " | ".join(f"{100 * accuracy(manifest, only(r, label)):.0f} %" for r in certified.values())
+        + " |"
         for label in manifest.classes
     )
     shapes = "\n".join(
@@ -213,14 +220,15 @@ cosine decay), time shifts, masking, class weights and Gaussian waveform noise o
 
 ## Data
 
-{manifest.data}; {manifest.data_licence}. {manifest.training.clips} training clips; training, validation and test speakers are
-disjoint. **Not comparable with published Speech Commands figures**: it is a part of the full set, divided differently.
+{manifest.data}; {manifest.data_licence}. {manifest.training.clips} training clips;
+training, validation and test speakers are disjoint. **Not comparable with published Speech Commands figures**: it is a
+part of the full set, divided differently.
 Train on the full official set with
 
     python models/train.py models/recipes/speech-commands-12.toml FOLDER_OF_THE_OFFICIAL_ARCHIVE
 
-**Accuracy on `_silence_` is optimistic**: its test clips are cut from the same six long recordings as its training clips.
-Figures without it stand beside.
+**Accuracy on `_silence_` is optimistic**: its test clips are cut from the same six long recordings as its training
+clips. Figures without it stand beside.
 
 ## Measured
 
@@ -228,12 +236,13 @@ With the service's own code, by
 
     {measured.command}
 
-Clean accuracy of the base classifier on the test split: **{100 * measured.clean_accuracy:.1f} %** of {measured.clean_clips} clips
-({100 * spoken:.1f} % of the {spoken_clips} that are not silence).
+Clean accuracy of the base classifier on the test split: **{100 * measured.clean_accuracy:.1f} %** of
+{measured.clean_clips} clips ({100 * spoken:.1f} % of the {spoken_clips} that are not silence).
 
-Certificates of the waveform contract: n0 = {measured.n0}, n = {measured.n}, alpha = {measured.alpha:g}, {measured.certified_clips} test clips,
-{measured.certified_clips // len(manifest.classes)} of each class. Positive-radius accuracy is the share whose smoothed prediction is right with a
-positive radius; an abstention counts as radius 0.
+Certificates of the waveform contract: n0 = {measured.n0}, n = {measured.n}, alpha = {measured.alpha:g},
+{measured.certified_clips} test clips, {measured.certified_clips // len(manifest.classes)} of each class.
+Positive-radius accuracy is the share whose smoothed prediction is right with a positive radius; an abstention counts as
+radius 0.
 
 | sigma | positive-radius accuracy | without silence | median radius | median SNR dB |
 |---|---|---|---|---|
@@ -245,7 +254,8 @@ By class, positive-radius accuracy:
 |---|{"---|" * len(certified)}
 {per_class}
 
-What a transform after the noise does to the perturbation, at sigma {GEOMETRY_SIGMA:g} ({measured.n0} noise samples a clip):
+What a transform after the noise does to the perturbation, at sigma {GEOMETRY_SIGMA:g}, {measured.n0} noise samples a
+clip:
 
 | transform | D_geom | effective norm ratio |
 |---|---|---|

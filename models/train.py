@@ -15,18 +15,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from soundproof.audio.facts import Gain
+from torch import Tensor
+from tqdm import tqdm
+
+import datasets
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.manifest import WEIGHTS, ModelManifest, Training, write_manifest
 from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
-from torch import Tensor
-from tqdm import tqdm
+from soundproof.terms import Gain
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     train(recipe, args.data, out, torch.device(args.device))
 
 
-def train(recipe: dict[str, Any], data: Path, out: Path, device: torch.device) -> None:
+def train(recipe: dict[str, Any], data: Path, out: Path, device: torch.device) -> None:  # noqa: PLR0915  (one straight run)
     optimizer_recipe, augmentation = recipe["optimizer"], recipe["augmentation"]
     gain = Gain(**recipe["gain"])
     rate, length = recipe["sample_rate_hz"], recipe["clip_samples"]
@@ -176,7 +177,7 @@ def evaluate(model: LogMelCnn, waveforms: Tensor, labels: Tensor, *, sigma: floa
     """Accuracy of the base classifier under one noise draw per clip."""
     model.eval()
     right = 0
-    for block, (clean, truth) in enumerate(zip(waveforms.split(64), labels.split(64), strict=True)):
+    for block, (clean, truth) in enumerate(zip(torch.split(waveforms, 64), torch.split(labels, 64), strict=True)):
         noise = standard_normal(stream_key("validate"), Stage.TRAINING, block, tuple(clean.shape), device)
         right += int((model(clean.to(device) + sigma * noise).argmax(1).cpu() == truth).sum())
     return right / len(labels)

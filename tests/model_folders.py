@@ -4,11 +4,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from soundproof.audio.facts import Gain, GainPolicy
+from torch import Tensor
+
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.manifest import WEIGHTS, ModelManifest, Training, write_manifest
 from soundproof.nets.specs import CnnSpec, LinearSpec, LogMelSpec
-from torch import Tensor
+from soundproof.terms import Gain, GainPolicy
 
 UNIT_GAIN = Gain(GainPolicy.NONE)
 RMS_GAIN = Gain(GainPolicy.RMS, 1.0)

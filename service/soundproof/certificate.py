@@ -166,11 +166,14 @@ class CertifiedCertificate(CertificateBase):
     correct: bool | None = Field(description="whether the prediction is the label; null without one")
     radius: float = Field(description="l2 radius in the certified space, rounded down", gt=0)
     snr_cert_db: float | None = Field(
-        description="20 log10(norm of the certified waveform / radius), rounded up; lower is stronger; null for features"
+        description="20 log10(norm of the certified waveform / radius) in dB, rounded up; lower is stronger; "
+        "null for features and for a silent clip"
     )
     p_a_lower: float = Field(description="lower confidence bound of the predicted class's probability under noise")
     saturated: bool = Field(description="all votes agreed: more samples would prove more")
-    file_domain: FileDomainRecord | None = Field(description="null for features: a ball of features is no ball of audio")
+    file_domain: FileDomainRecord | None = Field(
+        description="null for features: a ball of features is no ball of audio"
+    )
 
 
 class AbstainedCertificate(CertificateBase):

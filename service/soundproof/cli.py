@@ -24,6 +24,7 @@ from soundproof import __version__
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
 from soundproof.client.client import Client, ProblemError
 from soundproof.errors import SoundproofError
+from soundproof.stats.rounding import format_down, format_up
 
 OK, NOT_CERTIFIED, USAGE, REFUSED, FAILED = range(5)
 
@@ -185,12 +186,11 @@ async def _certify(files: list[Path], url: str | None, as_json: bool, fields: di
 
 def _fault(file: Path, error: OSError | ProblemError, as_json: bool) -> int:
     """Say what was wrong with a file; the exit code it calls for."""
-    problem = isinstance(error, ProblemError)
-    code = error.code if isinstance(error, ProblemError) else "unreadable_file"
+    code, status = (error.code, error.status) if isinstance(error, ProblemError) else ("unreadable_file", 0)
     if as_json:
         print(json.dumps({"file": str(file), "problem": {"code": code, "detail": str(error)}}))
     errors.print(f"[red]{file}: {code}: {error}[/]", highlight=False)
-    return FAILED if problem and error.status >= _FIRST_SERVICE_STATUS else REFUSED
+    return FAILED if status >= _FIRST_SERVICE_STATUS else REFUSED
 
 
 def _row(certificate: CertifiedCertificate | AbstainedCertificate) -> tuple[str, ...]:
@@ -202,26 +202,12 @@ def _row(certificate: CertifiedCertificate | AbstainedCertificate) -> tuple[str,
     return (
         "certified",
         answer,
-        floor(certificate.radius, 5),
-        ceil(certificate.snr_cert_db, 2),
-        floor(domain.radius, 5) if domain else "",
-        ceil(domain.snr_db, 2) if domain else "",
+        format_down(certificate.radius, 5),
+        "" if certificate.snr_cert_db is None else format_up(certificate.snr_cert_db, 4),
+        format_down(domain.radius, 5) if domain else "",
+        "" if domain is None or domain.snr_db is None else format_up(domain.snr_db, 4),
         votes,
     )
-
-
-def floor(value: float, digits: int) -> str:
-    """A radius for people: `digits` decimals, never rounded up."""
-    scaled = int(value * 10**digits)
-    return f"{scaled / 10**digits:.{digits}f}"
-
-
-def ceil(value: float | None, digits: int) -> str:
-    """An SNR for people: `digits` decimals, never rounded down."""
-    if value is None:
-        return ""
-    scaled = -int(-value * 10**digits // 1)
-    return f"{scaled / 10**digits:.{digits}f}"
 
 
 @asynccontextmanager

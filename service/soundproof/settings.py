@@ -15,8 +15,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     models: Path = Field(Path("models"), description="folder whose sub-folders with a model.json are served")
-    default_model: str = Field("", description="model of requests that name none; empty: the only one, or the first by name")
-    devices: str = Field("auto", description="comma-separated torch devices, one worker each; auto: every GPU, else cpu")
+    default_model: str = Field(
+        "", description="model of requests that name none; empty: the only one, or the first by name"
+    )
+    devices: str = Field(
+        "auto", description="comma-separated torch devices, one worker each; auto: every GPU, else cpu"
+    )
     max_upload_bytes: int = Field(8 << 20, ge=1024, description="largest request body")
     max_duration_s: float = Field(60.0, gt=0, le=3600, description="longest clip")
     max_samples: int = Field(1_000_000, ge=1, description="largest n (and n0) of one request, in noise samples")

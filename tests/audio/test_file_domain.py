@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundproof.audio.facts import ClipFacts, Gain, GainPolicy
+from soundproof.audio.facts import ClipFacts
 from soundproof.audio.file_domain import FileDomain, file_domain
 from soundproof.audio.prepare import prepare
 from soundproof.audio.waveform import Waveform
+from soundproof.terms import Gain, GainPolicy
 
 HELD = Gain(GainPolicy.NONE)
 RMS_1 = Gain(GainPolicy.RMS, 1.0)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from numpy.typing import ArrayLike
 
-from soundproof.audio.facts import Gain, GainPolicy
 from soundproof.audio.prepare import Prepared, prepare
 from soundproof.audio.resample import operator_norm
 from soundproof.audio.waveform import Waveform
 from soundproof.errors import SilentAudio, UnsupportedRate
+from soundproof.terms import Gain, GainPolicy
 
 AS_IT_IS = Gain(GainPolicy.NONE)
 RMS_1 = Gain(GainPolicy.RMS, 1.0)

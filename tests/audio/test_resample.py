@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torchaudio.transforms import Resample
 
 from soundproof.audio.resample import _gram, _gram_blocks, _resampler, operator_norm, resample, resampled_frames
-from soundproof.audio.wav import ALLOWED_RATES_HZ
 from soundproof.errors import UnsupportedRate
+from soundproof.terms import ALLOWED_RATES_HZ
 
 
 def matrix(frames: int, orig_hz: int, new_hz: int) -> NDArray[np.float64]:

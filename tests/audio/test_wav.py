@@ -17,6 +17,7 @@ from tests.audio.wav_bytes import (
 )
 
 from soundproof.audio import wav
+from soundproof.terms import ALLOWED_RATES_HZ
 
 
 def read_samples(data: bytes) -> list[list[float]]:
@@ -56,7 +57,7 @@ def test_stereo_is_deinterleaved() -> None:
     ]
 
 
-@pytest.mark.parametrize("rate_hz", wav.ALLOWED_RATES_HZ)
+@pytest.mark.parametrize("rate_hz", ALLOWED_RATES_HZ)
 def test_every_allowed_rate_is_read(rate_hz: int) -> None:
     assert wav.read(wav_bytes(FRAME, rate_hz=rate_hz)).sample_rate_hz == rate_hz
 

@@ -20,11 +20,12 @@ from tests.audio.wav_bytes import (
 
 from soundproof import errors
 from soundproof.audio import wav
+from soundproof.terms import ALLOWED_RATES_HZ
 
 # The same examples every time, and no deadline: a busy machine is no failure.
 steady = settings(derandomize=True, deadline=None)
 channel_counts = st.sampled_from([1, 2])
-rates = st.sampled_from(wav.ALLOWED_RATES_HZ)
+rates = st.sampled_from(ALLOWED_RATES_HZ)
 
 
 @steady

@@ -21,6 +21,7 @@ from tests.audio.wav_bytes import (
 
 from soundproof import errors
 from soundproof.audio import wav
+from soundproof.terms import ALLOWED_RATES_HZ
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_only_mono_and_stereo_are_read(channels: int) -> None:
 def test_other_rates_are_refused_with_the_list_of_allowed_ones(rate_hz: int) -> None:
     with pytest.raises(errors.UnsupportedRate, match=f"{rate_hz:,} Hz") as caught:
         wav.read(wav_bytes(FRAME, rate_hz=rate_hz))
-    assert all(f"{allowed:,}" in caught.value.hint for allowed in wav.ALLOWED_RATES_HZ)
+    assert all(f"{allowed:,}" in caught.value.hint for allowed in ALLOWED_RATES_HZ)
 
 
 MALFORMED = {

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.model_folders import RMS_GAIN, random_linear, write_linear
+
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
@@ -17,8 +19,6 @@ from soundproof.engine.pool import Pool
 from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerLost
 from soundproof.nets.manifest import WEIGHTS, read_manifest
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
-
-from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 SAMPLES = 4_000
 FAULTY = Path(__file__).parent / "faulty_worker.py"
@@ -166,7 +166,9 @@ async def test_silence_fails_its_own_run_only(folder: Path, waveform: Waveform) 
         assert sum((await good).outcome.tally.estimation) == 1_000
 
 
-async def test_a_refused_model_fails_its_requests_with_the_reason(folder: Path, waveform: Waveform, tmp_path: Path) -> None:
+async def test_a_refused_model_fails_its_requests_with_the_reason(
+    folder: Path, waveform: Waveform, tmp_path: Path
+) -> None:
     broken = tmp_path / "linear"
     write_linear(broken, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
     plan = plan_for(broken)
@@ -213,7 +215,9 @@ async def test_memory_that_never_holds_anything_fails_the_run_after_three_worker
     assert watch.losses == 3
 
 
-async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_others_go_on(folder: Path, waveform: Waveform) -> None:
+async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_others_go_on(
+    folder: Path, waveform: Waveform
+) -> None:
     async with running(folder, Watch(), command=faulty("dies-at-sigma", "0.25")) as pool:
         poison = asyncio.create_task(pool.certify(plan_for(folder, n=2_000, sigma=0.25), waveform, SAMPLES))
         with pytest.raises(WorkerLost):

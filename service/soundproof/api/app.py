@@ -24,9 +24,10 @@ from soundproof.settings import Settings
 DESCRIPTION = """\
 Certifies audio classifiers by randomized smoothing: POST a WAV, get a certificate.
 
-A certificate says that, with confidence 1 - alpha, the smoothed classifier gives the same answer for every point within
-an l2 distance `radius` of the clip, and exactly what was certified: representation, noise, gain policy, post-processing.
-Amplitudes are linear with full scale 1; SNRs are in dB, and lower is stronger; every radius is rounded down, every SNR up.
+A certificate says that, with confidence 1 - alpha, the smoothed classifier gives the same answer for every point
+within an l2 distance `radius` of the clip, and exactly what was certified: representation, noise, gain policy,
+post-processing. Amplitudes are linear with full scale 1; SNRs are in dB, and lower is stronger; every radius is rounded
+down, every SNR up.
 Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 
 Method: arXiv:2606.04210, "Representation Matters in Randomized Smoothing for Audio Classification".

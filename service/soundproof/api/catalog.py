@@ -34,7 +34,7 @@ class Catalog:
                 if manifest.name in manifests:
                     raise ModelRefused(f"{folder}: {folders[manifest.name]} is named {manifest.name!r} too.")
             except ModelRefused as error:
-                log.error("%s", error)
+                log.error("%s", error)  # noqa: TRY400  (its message says it all)
                 refused[folder.name] = str(error)
                 continue
             manifests[manifest.name], folders[manifest.name] = manifest, folder

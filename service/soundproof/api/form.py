@@ -44,8 +44,8 @@ class CertifyFields(BaseModel):
     )
     sigma: Sigma | None = Field(
         None,
-        description="standard deviation of the noise in the certified space: waveform amplitude after the gain, or nats "
-        "for features; default: the model's recommended value for that space",
+        description="standard deviation of the noise in the certified space: waveform amplitude after the gain, "
+        "or nats for features; default: the model's recommended value for that space",
     )
     n0: int = Field(100, ge=N0_RANGE[0], le=N0_RANGE[1], description="selection votes")
     n: int = Field(10_000, ge=N_RANGE[0], le=N_RANGE[1], description="estimation votes")
@@ -53,7 +53,9 @@ class CertifyFields(BaseModel):
     bound: BoundName = Field(
         BoundName.CLOPPER_PEARSON, description="multiclass also bounds the runner-up, each at alpha / 2"
     )
-    label: str | None = Field(None, max_length=256, description="the true class, if known: the answer then says `correct`")
+    label: str | None = Field(
+        None, max_length=256, description="the true class, if known: the answer then says `correct`"
+    )
     seed: int | None = Field(
         None,
         ge=SEED_RANGE[0],
@@ -84,7 +86,9 @@ async def read_form(request: Request, most_samples: int) -> CertifyForm:
             raise _fault(repeated[0], "may be given once only")
         audio = dict(parts).get("audio")
         if not isinstance(audio, UploadFile):
-            raise _fault("audio", "a file part is required" if audio is None else "must be a file part, with a filename")
+            raise _fault(
+                "audio", "a file part is required" if audio is None else "must be a file part, with a filename"
+            )
         texts: dict[str, Any] = {}
         for name, value in parts:
             if name != "audio":
@@ -96,9 +100,9 @@ async def read_form(request: Request, most_samples: int) -> CertifyForm:
         fields = CertifyFields.model_validate(texts)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
-    for name, value in (("n0", fields.n0), ("n", fields.n)):
-        if value > most_samples:
-            raise InvalidPlan(f"{name} is {value}; this service takes at most {most_samples} samples a request.")
+    for name, votes in (("n0", fields.n0), ("n", fields.n)):
+        if votes > most_samples:
+            raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
     return CertifyForm(fields, data)
 
 

@@ -48,7 +48,9 @@ class Metrics:
         )
         self._samples = Counter("soundproof_noise_samples", "Noise samples voted on", ["stage"], registry=registry)
         self._depth = Gauge("soundproof_queue_depth", "Certifications admitted and not finished", registry=registry)
-        self._losses = Counter("soundproof_worker_losses", "Workers that ended without being told to", registry=registry)
+        self._losses = Counter(
+            "soundproof_worker_losses", "Workers that ended without being told to", registry=registry
+        )
         self._ready = Gauge("soundproof_ready", "1 when work can make progress", registry=registry)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:

@@ -3,36 +3,9 @@
 Plain numbers: the API process holds them without torch.
 """
 
-import math
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class GainPolicy(StrEnum):
-    """How the scalar gain s of x = s * A * a is chosen."""
-
-    RMS = "rms"  # RMS(x) = target
-    PEAK = "peak"  # max |x| = target
-    NONE = "none"  # s = 1
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A gain policy with its target amplitude (full scale 1): positive, or None under `none`.
-
-    Raises ValueError when the two contradict each other.
-    """
-
-    policy: GainPolicy
-    target: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "policy", GainPolicy(self.policy))
-        if self.policy is GainPolicy.NONE:
-            if self.target is not None:
-                raise ValueError("gain policy 'none' takes no target")
-        elif self.target is None or not (math.isfinite(self.target) and self.target > 0):
-            raise ValueError(f"gain policy '{self.policy}' needs a positive, finite target, not {self.target}")
+from soundproof.terms import GainPolicy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ the clean clip. A pipeline that computes the gain afresh from what it receives m
 import math
 from dataclasses import dataclass
 
-from soundproof.audio.facts import ClipFacts, GainPolicy
+from soundproof.audio.facts import ClipFacts
 from soundproof.stats.radius import round_down, snr_db
+from soundproof.terms import GainPolicy
 
 _LSB_PER_UNIT = 32768  # 16-bit steps in an amplitude of 1
 

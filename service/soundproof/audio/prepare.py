@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from soundproof.audio.facts import ClipFacts, Gain, GainPolicy
+from soundproof.audio.facts import ClipFacts
 from soundproof.audio.resample import operator_norm, resample, resampled_frames
 from soundproof.audio.waveform import Waveform
 from soundproof.errors import SilentAudio
+from soundproof.terms import Gain, GainPolicy
 
 
 @dataclass(frozen=True, eq=False)

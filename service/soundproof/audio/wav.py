@@ -24,8 +24,8 @@ from soundproof.errors import (
     UnsupportedChannels,
     UnsupportedRate,
 )
+from soundproof.terms import ALLOWED_RATES_HZ
 
-ALLOWED_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
 # Float files may pass full scale a little; integers stored as floats may not be mistaken for amplitudes.
 MAX_AMPLITUDE = 4.0  # +12 dBFS
 _MAX_CHUNKS = 1000

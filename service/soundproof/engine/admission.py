@@ -1,7 +1,7 @@
 """Who may wait: a bounded, cost-aware door in front of the workers."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from soundproof.errors import QueueFull
 

@@ -8,7 +8,7 @@ from soundproof.errors import InvalidPlan
 
 
 def devices(wanted: str) -> tuple[str, ...]:
-    """"auto" -> every CUDA device, else one CPU worker; otherwise the comma-separated names as given.
+    """ "auto" -> every CUDA device, else one CPU worker; otherwise the comma-separated names as given.
 
     A CPU gets one worker: its threads already use every core.
     """

@@ -132,7 +132,7 @@ class Worker:
         self.link.send(RunFailed(run, error))
 
 
-class _MemoryExhausted(Exception):  # noqa: N818  (never leaves this module)
+class _MemoryExhausted(Exception):
     """Nothing smaller is left to try in this process; a fresh one may find the memory whole again."""
 
 

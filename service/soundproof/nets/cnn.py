@@ -38,6 +38,6 @@ class Cnn(nn.Module):
         """Fold every batch norm into its convolution, in place. For inference only."""
         self.eval()
         for i, block in enumerate(self.blocks):
-            assert isinstance(block, nn.Sequential)  # noqa: S101  (for the type checker: built above)
-            conv, norm, relu, pool = block
+            conv, norm, relu, pool = block.children()
+            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: S101, PT018  (built above)
             self.blocks[i] = nn.Sequential(fuse_conv_bn_eval(conv, norm), pool, relu)  # max and ReLU commute

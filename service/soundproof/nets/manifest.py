@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from soundproof.audio.facts import Gain
-from soundproof.audio.wav import ALLOWED_RATES_HZ
 from soundproof.errors import ModelRefused
 from soundproof.nets.specs import CnnSpec, LinearSpec, LogMelSpec
+from soundproof.terms import ALLOWED_RATES_HZ, Gain
 
 MANIFEST, WEIGHTS, CARD = "model.json", "weights.safetensors", "CARD.md"
 MOST_MANIFEST_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from soundproof import __version__
-from soundproof.audio.facts import ClipFacts, GainPolicy
+from soundproof.audio.facts import ClipFacts
 from soundproof.audio.file_domain import FileDomain, file_domain
 from soundproof.certificate import (
     AbstainedCertificate,
@@ -29,6 +29,7 @@ from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Abstained, Certified
 from soundproof.smoothing.plan import CLIP_LEVEL, PEAK_LEVEL, ContractName, Plan, TransformName
 from soundproof.stats.radius import format_down, format_up, snr_db
+from soundproof.terms import GainPolicy
 
 # Significant digits in sentences; the numbers themselves are given in full.
 RADIUS_DIGITS, SNR_DIGITS = 6, 5
@@ -180,7 +181,7 @@ def _radius_unit(facts: ClipFacts) -> str:
             return "waveform amplitude, full scale 1"
 
 
-def _certified_statement(
+def _certified_statement(  # noqa: PLR0913
     plan: Plan,
     contract: ContractRecord,
     label: str,
@@ -196,9 +197,7 @@ def _certified_statement(
             f"{confidence}, the smoothed classifier answers {label!r} for every point within {distance} of "
             f"{contract.certified_object}. This says nothing about waveforms."
         )
-    behind = (
-        f" behind the transform {plan.transform.value!r}" if plan.contract is ContractName.POST_PROCESSED else ""
-    )
+    behind = f" behind the transform {plan.transform.value!r}" if plan.contract is ContractName.POST_PROCESSED else ""
     at_snr = f", that is down to an SNR of {format_up(snr, SNR_DIGITS)} dB" if snr is not None else ""
     return (
         f"{confidence}, the smoothed classifier{behind} answers {label!r} for every waveform within {distance} of "

@@ -23,7 +23,7 @@ def vote(contract: Contract, point: Tensor, plan: Plan, block: Block, chunk_samp
     noise = standard_normal(plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device)
     counts = torch.zeros(plan.classes + 1, dtype=torch.int64, device=point.device)
     ratios: list[float] = []
-    for chunk in noise.split(chunk_samples):  # (chunk, ...) float32
+    for chunk in torch.split(noise, chunk_samples):  # (chunk, ...) float32
         perturbation = plan.sigma * chunk.double()
         noised = (point + perturbation).float()
         decided = contract.decide(noised)  # (chunk,) int64, INVALID where not finite
@@ -57,4 +57,5 @@ def vote_all(contract: Contract, point: Tensor, plan: Plan, blocks: Sequence[Blo
 
 
 def _norms(batch: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(batch.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(batch.flatten(1), dim=1)
+    return norms

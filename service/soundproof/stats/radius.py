@@ -58,8 +58,10 @@ def multiclass_radius(sigma: float, error_upper: float, runner_up_upper: float) 
     for bound in (error_upper, runner_up_upper):
         if not 0 < bound <= 1:
             raise ValueError(f"an upper bound of a probability is {bound}; it must be above 0 and at most 1")
-    margin = -(float(ndtri(error_upper)) + float(ndtri(min(runner_up_upper, error_upper)))) / 2
-    claimed = round_down(sigma * margin)
+    # Each quantile is rounded down by itself: where p_A < 1/2 they nearly cancel, and so would a margin on their sum.
+    top = round_down(-float(ndtri(error_upper)))
+    runner_up = round_down(-float(ndtri(min(runner_up_upper, error_upper))))
+    claimed = round_down(sigma * (top + runner_up) / 2)
     return claimed if claimed > 0 else None
 
 

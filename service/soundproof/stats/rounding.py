@@ -3,8 +3,8 @@
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-# Relative. Far above what scipy's normal quantile and a few float operations err (1e-15), above what the binomial tail of
-# bounds.py errs up to MAX_VOTES (4e-13), and far below what anyone reads (1e-9).
+# Relative. Far above what scipy's normal quantile and a few float operations err (1e-15), above what the binomial tail
+# of bounds.py errs up to MAX_VOTES (4e-13), and far below what anyone reads (1e-9).
 _MARGIN = 2.0**-40
 
 

@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 
 from soundproof.api.catalog import Catalog
 from soundproof.api.routes.certify import problem_of
-from soundproof.audio.wav import ALLOWED_RATES_HZ
 from soundproof.engine.pool import Pool
 from soundproof.nets.manifest import ModelManifest
 from soundproof.settings import Settings
+from soundproof.terms import ALLOWED_RATES_HZ
 
 
 class Limits(BaseModel):

@@ -1,0 +1,5 @@
+"""python -m soundproof: the command line."""
+
+from soundproof.cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""Fixtures that several test packages share."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.model_folders import RMS_GAIN, random_linear, write_linear
+
+ROOT = Path(__file__).parent.parent
+BUNDLED = ROOT / "models" / "speech-commands-12"
+YES = ROOT / "tests" / "clips" / "yes.wav"
+BODY_DEADLINE_S = 2.0
+TINY_SAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running `soundproof serve` of its own, on 127.0.0.1."""
+
+    port: int
+    pid: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny linear model, the default, and the bundled one."""
+    folder = tmp_path_factory.mktemp("models")
+    write_linear(folder / "a-tiny", *random_linear(TINY_SAMPLES, classes=3), gain=RMS_GAIN)
+    (folder / BUNDLED.name).symlink_to(BUNDLED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service as a user starts it, ready, with a short body deadline."""
+    log = tmp_path_factory.mktemp("service") / "log"
+    with log.open("wb") as sink:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "soundproof", "serve"],
+            env=os.environ
+            | {
+                "SOUNDPROOF_PORT": str(port),
+                "SOUNDPROOF_MODELS": str(models),
+                "SOUNDPROOF_BODY_DEADLINE_S": str(BODY_DEADLINE_S),
+                "SOUNDPROOF_SEED_KEY": "for tests",
+            },
+            stdout=sink,
+            stderr=sink,
+        )
+    try:
+        running = Service(port, process.pid, log)
+        _wait_until_ready(running, process)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_ready(service: Service, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    with service.client() as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                break
+            try:
+                if client.get("/readyz").is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+    pytest.fail(f"the service did not get ready:\n{service.log.read_text()}")
