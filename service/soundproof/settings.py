@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,7 +29,14 @@ class Settings(BaseSettings):
     queue_cost: float = Field(2e10, gt=0, description="admitted work, in noise samples x clip samples")
     queue_audio_bytes: int = Field(64 << 20, ge=1, description="decoded audio held by admitted requests")
     seed_key: SecretStr = Field(
-        default_factory=lambda: SecretStr(secrets.token_hex(32)),
-        description="secret that the service's own seeds are derived with; empty or unset: a fresh one at every start",
+        SecretStr(""),
+        description="secret that the service's own seeds are derived with; empty: a fresh one at every start",
+        validate_default=True,
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+
+    @field_validator("seed_key")
+    @classmethod
+    def _never_guessable(cls, key: SecretStr) -> SecretStr:
+        """Whoever knows the key can pick requests whose seeds they like."""
+        return key if key.get_secret_value() else SecretStr(secrets.token_hex(32))

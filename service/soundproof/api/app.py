@@ -11,7 +11,7 @@ from soundproof import __version__
 from soundproof.api import problems
 from soundproof.api.catalog import Catalog
 from soundproof.api.certifier import Certifier
-from soundproof.api.limits import BodyDeadline
+from soundproof.api.limits import BodyLimits
 from soundproof.api.metrics import Metrics
 from soundproof.api.observe import Observe
 from soundproof.api.routes import certify, health, models
@@ -65,11 +65,10 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        max_body_size=settings.max_upload_bytes,
         redoc_url=None,
     )
     problems.install(app)
-    app.add_middleware(BodyDeadline, deadline_s=settings.body_deadline_s)
+    app.add_middleware(BodyLimits, most_bytes=settings.max_upload_bytes, deadline_s=settings.body_deadline_s)
     app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
     app.include_router(certify.router(certifier, settings.max_samples))
     app.include_router(models.router(catalog, pool, settings))
@@ -80,4 +79,5 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
 
 def configure_logging(level: str) -> None:
     """One line per event on standard error."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # force: the command line has set up its own by now.
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)

@@ -1,41 +1,95 @@
-"""A read deadline for request bodies, as pure ASGI so that client disconnects still reach the routes."""
+"""What a request body may take, in bytes and in time, as pure ASGI so that client disconnects still reach the routes."""
 
 import asyncio
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# How long a body is read on after an answer that did not wait for it. To close at once would reset the connection, and
+# the client might never see the answer (RFC 9112, section 9.6).
+LINGER_S = 1.0
 
-class BodyDeadline:
-    """A body that is not complete `deadline_s` seconds after it was first asked for is answered 408.
 
-    uvicorn has no read timeout of its own: without this, a client that sends a byte a minute holds its place for ever.
+class BodyLimits:
+    """A body of more than `most_bytes` is answered 413; one that is not complete `deadline_s` seconds after it was first
+    asked for, 408. Both are raised as HTTPException by `receive`, hence only where a body is read.
+
+    uvicorn has neither limit: a client that sends a byte a minute holds its place for ever. Nor does uvicorn ever stop
+    reading a body that was answered early, at any speed: such an answer ends its connection here.
     """
 
-    def __init__(self, app: ASGIApp, deadline_s: float) -> None:
+    def __init__(self, app: ASGIApp, most_bytes: int, deadline_s: float) -> None:
         self._app = app
+        self._most_bytes = most_bytes
         self._deadline_s = deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        deadline: float | None = None
-        complete = False
+        exchange = _Exchange(Headers(scope=scope), receive, send, self._most_bytes, self._deadline_s)
+        await self._app(scope, exchange.receive, exchange.send)
 
-        async def receive_in_time() -> Message:
-            nonlocal deadline, complete
-            if complete:
-                return await receive()
-            if deadline is None:
-                deadline = loop.time() + self._deadline_s
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError as error:
-                raise HTTPException(408, f"The body was not complete within {self._deadline_s:g} s.") from error
-            complete = message["type"] != "http.request" or not message.get("more_body", False)
-            return message
 
-        await self._app(scope, receive_in_time, send)
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, headers: Headers, receive: Receive, send: Send, most_bytes: int, deadline_s: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._most_bytes = most_bytes
+        self._deadline_s = deadline_s
+        self._deadline: float | None = None
+        length = headers.get("content-length", "0")
+        self._announced_bytes = int(length) if length.isdecimal() else 0
+        self._received_bytes = 0
+        self._complete = self._announced_bytes == 0 and "transfer-encoding" not in headers
+        self._closes = False
+
+    async def receive(self) -> Message:
+        """The next message, in time and within the limit, else HTTPException."""
+        if self._complete:
+            return await self._receive()
+        if self._announced_bytes > self._most_bytes:
+            raise self._too_large()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._deadline_s
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._next()
+        except TimeoutError as error:
+            raise HTTPException(408, f"The body was not complete within {self._deadline_s:g} s.") from error
+        if self._received_bytes > self._most_bytes:
+            raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Answer; before the body is complete, for the last time on this connection."""
+        if message["type"] == "http.response.start" and not self._complete:
+            self._closes = True
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        elif message["type"] == "http.response.body" and self._closes and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._received_bytes += len(message.get("body", b""))
+        self._complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def _linger(self) -> None:
+        """Drop what the client still sends, for a while."""
+        most = self._received_bytes + self._most_bytes
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while not self._complete and self._received_bytes <= most:
+                    await self._next()
+        except TimeoutError:
+            pass
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"The body is larger than {self._most_bytes:,} bytes.")

@@ -119,9 +119,6 @@ async def _ours(request: Request, error: Exception) -> Response:
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     code, title, hint = FRAMEWORK.get(error.status_code, ("http_error", "HTTP error", ""))
-    headers = dict(error.headers or {})
-    if error.status_code in (408, 413):
-        headers["Connection"] = "close"  # the rest of the body is not going to be read
     return problem(
         request,
         status=error.status_code,
@@ -129,7 +126,7 @@ async def _framework(request: Request, error: Exception) -> Response:
         code=code,
         detail=str(error.detail),
         hint=hint,
-        headers=headers,
+        headers=dict(error.headers or {}),
     )
 
 
@@ -146,7 +143,8 @@ async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    log.error("request %s failed", request.scope.get("soundproof.request_id"), exc_info=error)
+    request_id = request.scope.get("soundproof.request_id", "")
+    log.error("request %s failed", request_id, exc_info=error)
     return problem(
         request,
         status=500,
@@ -154,6 +152,8 @@ async def _bug(request: Request, error: Exception) -> Response:
         code="internal_error",
         detail="The service failed on this request.",
         hint="Please report it with the request_id.",
+        # This one answer does not pass through api/observe.py, and the server ends the connection behind it.
+        headers={"X-Request-ID": request_id, "Connection": "close"},
     )
 
 

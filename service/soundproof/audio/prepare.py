@@ -24,6 +24,10 @@ class Prepared:
     x: Tensor
     facts: ClipFacts
 
+    def to(self, device: torch.device | str) -> "Prepared":
+        """The same clip with `x` on `device`."""
+        return Prepared(self.x.to(device), self.facts)
+
 
 def prepare(waveform: Waveform, *, sample_rate_hz: int, clip_samples: int, gain: Gain) -> Prepared:
     """Bring a clip to the model's rate (`sample_rate_hz`), length (`clip_samples`) and level (`gain`).

@@ -10,6 +10,8 @@ import os
 import socket
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -97,15 +99,15 @@ class Worker:
             case Begin(run, plan, waveform):
                 model = self.models[plan.model]
                 manifest = model.manifest
-                with torch.inference_mode():
+                with torch.inference_mode(), _one_thread():
                     prepared = prepare(
                         waveform,
                         sample_rate_hz=manifest.sample_rate_hz,
                         clip_samples=manifest.clip_samples,
                         gain=manifest.gain,
-                    )
+                    ).to(self.device)
                     contract = contract_for(plan, model.classifier, prepared)
-                    point = contract.anchor(prepared).to(self.device)
+                    point = contract.anchor(prepared)
                 self.runs[run] = _Run(plan, contract, point)
                 self.link.send(ClipPrepared(run, prepared.facts))
             case Work(run, blocks) if run in self.runs:
@@ -130,6 +132,17 @@ class Worker:
     def _fail(self, run: RunId, error: SoundproofError) -> None:
         self._take(Forget(run))
         self.link.send(RunFailed(run, error))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Preparation is many small steps, the norm of a resampler above all: handing them to threads only costs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _MemoryExhausted(Exception):

@@ -28,8 +28,9 @@ class Model:
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load, verify and optimize the model of `folder`.
 
-    ModelRefused names what is wrong: the manifest, the digest, the weights' names or shapes, values that are not
-    finite, the number of classes, logits that are not finite, or logits that depend on the rest of the batch.
+    ModelRefused names what is wrong: the manifest, the digest, the weights' names, shapes or types, values that are
+    not finite, a network that no clip fits through, the number of classes, logits that are not finite, or logits that
+    depend on the rest of the batch.
     """
     manifest = read_manifest(folder)
     network = _build(manifest)
@@ -39,10 +40,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
         raise ModelRefused(f"{folder}: {WEIGHTS} is not a safetensors file ({error}).") from error
     # The front end has no weights of its own: its window and filters follow from the manifest.
     target: nn.Module = network.cnn if isinstance(network, LogMelCnn) else network
-    expected = {name: tensor.shape for name, tensor in target.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in weights.items()}
+    expected = {name: _kind(tensor) for name, tensor in target.state_dict().items()}
+    found = {name: _kind(tensor) for name, tensor in weights.items()}
     if expected != found:
-        raise ModelRefused(f"{folder}: the shapes in {WEIGHTS} do not fit: {_difference(expected, found)}.")
+        raise ModelRefused(f"{folder}: the tensors in {WEIGHTS} do not fit: {_difference(expected, found)}.")
     if not all(bool(tensor.isfinite().all()) for tensor in weights.values() if tensor.is_floating_point()):
         raise ModelRefused(f"{folder}: {WEIGHTS} holds values that are not finite.")
     target.load_state_dict(weights)
@@ -64,12 +65,19 @@ def verify(model: Model, device: torch.device | str = "cpu") -> None:
     levels = torch.tensor([1.0, 1e-3, 30.0, 0.1]).unsqueeze(1)
     waveforms = levels * torch.randn(4, model.manifest.clip_samples, generator=generator)
     waveforms = waveforms.to(device)
-    features = model.classifier.features(waveforms)
+    try:
+        features = model.classifier.features(waveforms)
+        logits = model.classifier.head(features)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise  # the device's fault, not the model's
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        length = model.manifest.clip_samples
+        raise ModelRefused(f"the network cannot take a clip of {length} samples: {reason}.") from error
     if features.shape[1:] != model.manifest.feature_shape:
         raise ModelRefused(
             f"features have shape {tuple(features.shape[1:])}, the manifest says {model.manifest.feature_shape}."
         )
-    logits = model.classifier.head(features)
     classes = len(model.manifest.classes)
     if logits.shape != (4, classes):
         raise ModelRefused(f"the network answers {logits.shape[-1]} classes, the manifest names {classes}.")
@@ -92,11 +100,15 @@ def _build(manifest: ModelManifest) -> LogMelCnn | Linear:
     return Linear(manifest.clip_samples, len(manifest.classes))
 
 
-def _difference(expected: dict[str, torch.Size], found: dict[str, torch.Size]) -> str:
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _difference(expected: dict[str, str], found: dict[str, str]) -> str:
     faults = [f"{name} is missing" for name in expected.keys() - found.keys()]
     faults += [f"{name} is not known" for name in found.keys() - expected.keys()]
     faults += [
-        f"{name} is {tuple(found[name])}, expected {tuple(expected[name])}"
+        f"{name} is {found[name]}, expected {expected[name]}"
         for name in expected.keys() & found.keys()
         if expected[name] != found[name]
     ]

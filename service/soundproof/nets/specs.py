@@ -1,8 +1,8 @@
 """The frozen numbers that describe a network and its front end, as they stand in model.json. No torch here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 
 class LogMelSpec(BaseModel):
@@ -20,6 +20,12 @@ class LogMelSpec(BaseModel):
     window_samples: int = Field(400, ge=2, le=8192)
     hop_samples: int = Field(160, ge=1, le=8192)
     log_epsilon: FiniteFloat = Field(1e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.window_samples > self.n_fft:
+            raise ValueError(f"a window of {self.window_samples} samples does not fit in n_fft = {self.n_fft}")
+        return self
 
     def shape(self, clip_samples: int) -> tuple[int, int]:
         """(mel bands, frames) of a clip of `clip_samples`."""
