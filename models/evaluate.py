@@ -106,9 +106,9 @@ def clean_accuracy(model: Model, clips: list[datasets.Clip], device: str) -> flo
 def certify(model: Model, clip: datasets.Clip, sigma: float, n: int, device: str) -> Result:
     """One fixed-budget certificate of the waveform contract, as the service computes it."""
     plan = plan_for(model.manifest, clip, ContractName.WAVEFORM, TransformName.FIXED, sigma, n)
-    ready = prepared(model, clip)
+    ready = prepared(model, clip).to(device)
     contract = contract_for(plan, model.classifier, ready)
-    point = contract.anchor(ready).to(device)
+    point = contract.anchor(ready)
     certification = Certification(plan)
     for block in certification.wanted():
         certification.record(block, vote(contract, point, plan, block, CHUNK_SAMPLES[point.device.type]))
@@ -123,9 +123,9 @@ def mean_geometry(model: Model, clips: list[datasets.Clip], transform: Transform
     total = Geometry()
     for clip in tqdm(clips, transform.value, leave=False):
         plan = plan_for(model.manifest, clip, ContractName.POST_PROCESSED, transform, GEOMETRY_SIGMA, 10)
-        ready = prepared(model, clip)
+        ready = prepared(model, clip).to(device)
         contract = contract_for(plan, model.classifier, ready)
-        point = contract.anchor(ready).to(device)
+        point = contract.anchor(ready)
         for block in plan.blocks(Stage.SELECTION)[:1]:
             total += vote(contract, point, plan, block, CHUNK_SAMPLES[point.device.type]).geometry
     return total

@@ -1,6 +1,6 @@
 """Draws docs/figures/contracts.svg:  python docs/figures/contracts.py
 
-Left to right: where each contract adds its noise, on a recorded 'yes', and what a transform after the noise makes of it.
+Where each contract adds its noise, on a recorded "yes", and what a transform after the noise makes of it.
 """
 
 from pathlib import Path
@@ -36,6 +36,7 @@ def main() -> None:
 
     figure, (waveform, features, transforms) = plt.subplots(1, 3, figsize=(11.5, 2.9), layout="constrained")
     seconds = np.arange(len(x)) / manifest.sample_rate_hz
+    thin = {"linewidth": 0.4, "rasterized": True}
     thin = {"linewidth": 0.4, "rasterized": True}
     waveform.plot(seconds, x + SHOWN_SIGMA * noise[0], color="#d08770", label="x + noise", **thin)
     waveform.plot(seconds, x, color="#2e3440", label="x, gain held fixed", **thin)

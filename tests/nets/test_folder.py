@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.conftest import BUNDLED, YES
+from tests.model_folders import random_linear, write_cnn, write_linear
 from torch import Tensor
 
 from soundproof.audio import wav
@@ -18,8 +20,6 @@ from soundproof.errors import ModelRefused
 from soundproof.nets.classifier import Linear, LogMelCnn
 from soundproof.nets.folder import Model, load, verify
 from soundproof.nets.manifest import MANIFEST, WEIGHTS, read_manifest, weights_digest
-from tests.conftest import BUNDLED, YES
-from tests.model_folders import random_linear, write_cnn, write_linear
 
 SAMPLES, CLASSES = 400, 3
 # A key of model.json, or several for one within another, and what to put there.

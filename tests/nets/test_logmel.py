@@ -22,26 +22,24 @@ TOLERANCE = 2e-4
 
 
 def noise(seed: int, clips: int = 1, samples: int = SAMPLES) -> Floats:
+    """(clips, samples) waveform amplitude."""
     return np.random.default_rng(seed).standard_normal((clips, samples))
 
 
-def clip(name: str) -> Floats:
-    """(SAMPLES,) waveform amplitude."""
-    time_s = np.arange(SAMPLES) / RATE_HZ
-    match name:
-        case "noise":
-            return noise(0)[0]
-        case "tone":
-            return np.sin(2 * np.pi * 1_000 * time_s)
-        case "chirp":
-            return np.sin(2 * np.pi * (100 + 3_500 * time_s) * time_s)
-        case "clicks at both ends":
-            return np.where(np.isin(np.arange(SAMPLES), (0, 3, SAMPLES - 1)), 1.0, 0.0)
-        case "silence":
-            return np.zeros(SAMPLES)
-        case _:
-            recorded = wav.read(YES.read_bytes()).samples[0].astype(np.float64)
-            return np.pad(recorded, (0, SAMPLES - len(recorded)))
+def recorded_yes() -> Floats:
+    samples = wav.read(YES.read_bytes()).samples[0].astype(np.float64)
+    return np.pad(samples, (0, SAMPLES - len(samples)))
+
+
+TIME_S = np.arange(SAMPLES) / RATE_HZ
+CLIPS: dict[str, Floats] = {
+    "noise": noise(0)[0],
+    "tone": np.sin(2 * np.pi * 1_000 * TIME_S),
+    "chirp": np.sin(2 * np.pi * (100 + 3_500 * TIME_S) * TIME_S),
+    "clicks at both ends": np.where(np.isin(np.arange(SAMPLES), (0, 3, SAMPLES - 1)), 1.0, 0.0),
+    "silence": np.zeros(SAMPLES),
+    "a recorded yes": recorded_yes(),
+}
 
 
 def hertz_to_mel(hertz: float) -> float:
@@ -78,9 +76,9 @@ def worst_difference_alone(front_end: Callable[[Tensor], Tensor], batch: Tensor)
     return max(float((front_end(batch[i : i + 1])[0] - together[i]).abs().max()) for i in range(len(batch)))
 
 
-@pytest.mark.parametrize("name", ["noise", "tone", "chirp", "clicks at both ends", "silence", "a recorded yes"])
+@pytest.mark.parametrize("name", CLIPS)
 def test_features_are_those_of_the_formulas(name: str) -> None:
-    waveform = clip(name)
+    waveform = CLIPS[name]
     found = LogMel(SPEC, RATE_HZ)(torch.from_numpy(waveform).float().unsqueeze(0))[0]
     np.testing.assert_allclose(found.double().numpy(), expected_log_mel(waveform, SPEC), rtol=0, atol=TOLERANCE)
 

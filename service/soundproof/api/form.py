@@ -1,14 +1,19 @@
 """POST /certify's multipart form: read strictly, validated as a whole."""
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
+from pydantic_core import ErrorDetails
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from soundproof.errors import InvalidPlan
 from soundproof.smoothing.plan import (
@@ -22,8 +27,17 @@ from soundproof.smoothing.plan import (
     TransformName,
 )
 
+MOST_FILES = 2  # one is too many, and can be named as such
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 1024
+
+RANGES: dict[str, tuple[float, float]] = {
+    "sigma": SIGMA_RANGE,
+    "n0": N0_RANGE,
+    "n": N_RANGE,
+    "alpha": ALPHA_RANGE,
+    "seed": SEED_RANGE,
+}
 
 Sigma = Annotated[float, Field(ge=SIGMA_RANGE[0], le=SIGMA_RANGE[1], allow_inf_nan=False)]
 Alpha = Annotated[float, Field(ge=ALPHA_RANGE[0], le=ALPHA_RANGE[1], allow_inf_nan=False)]
@@ -75,10 +89,7 @@ class CertifyForm:
 
 async def read_form(request: Request, most_samples: int) -> CertifyForm:
     """The form of a request; HTTPException or RequestValidationError name what is wrong with it."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.split(";")[0].strip().lower() != "multipart/form-data":
-        raise HTTPException(415, f"The body is {content_type or 'of no stated type'}, not multipart/form-data.")
-    async with request.form(max_files=2, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES) as form:
+    async with _parsed(request) as form:
         parts = form.multi_items()
         names = [name for name, _ in parts]
         repeated = sorted({name for name in names if names.count(name) > 1})
@@ -99,11 +110,63 @@ async def read_form(request: Request, most_samples: int) -> CertifyForm:
     try:
         fields = CertifyFields.model_validate(texts)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+        faults = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([_explained(fault, most_samples) for fault in faults]) from error
     for name, votes in (("n0", fields.n0), ("n", fields.n)):
         if votes > most_samples:
             raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
     return CertifyForm(fields, data)
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which also tells whether the form's end was received: a part that is cut short is left out."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+@asynccontextmanager
+async def _parsed(request: Request) -> AsyncIterator[FormData]:
+    """The parts of a whole multipart form; its files are closed at the end."""
+    stated = request.headers.get("content-type", "")
+    content_type, options = parse_options_header(stated)
+    if content_type != b"multipart/form-data":
+        raise HTTPException(415, f"The body is {stated or 'of no stated type'}, not multipart/form-data.")
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() != "utf-8":  # Python has codecs that are no charsets, and some that raise what nobody expects
+        raise HTTPException(415, f"The form's charset is {charset!r}; only utf-8 is read.")
+    async with aclosing(request.stream()) as stream:
+        parser = _Parser(
+            request.headers, stream, max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES
+        )
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise HTTPException(400, f"The form cannot be read: {error.message}") from error
+    try:
+        if not parser.ended:
+            raise HTTPException(400, "The form ends before its closing boundary.")
+        yield form
+    finally:
+        await form.close()
+
+
+def _explained(fault: ErrorDetails, most_samples: int) -> ErrorDetails:
+    """The same fault, in words that name what would be right."""
+    field = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(["audio", *CertifyFields.model_fields])
+        return {**fault, "msg": f"is not a field of this form; they are {known}"}
+    if field in RANGES:
+        low, high = RANGES[field]
+        whole = isinstance(high, int)
+        if field in ("n0", "n"):
+            high = min(high, most_samples)
+        kind, form = ("a whole number", ",") if whole else ("a number", "g")
+        return {**fault, "msg": f"must be {kind} between {low:{form}} and {high:{form}}"}
+    return fault
 
 
 def form_schema() -> dict[str, Any]:

@@ -12,8 +12,8 @@ LINGER_S = 1.0
 
 
 class BodyLimits:
-    """A body of more than `most_bytes` is answered 413; one that is not complete `deadline_s` seconds after it was first
-    asked for, 408. Both are raised as HTTPException by `receive`, hence only where a body is read.
+    """A body of more than `most_bytes` is answered 413; one that is not complete `deadline_s` seconds after it was
+    first asked for, 408. Both are raised as HTTPException by `receive`, hence only where a body is read.
 
     uvicorn has neither limit: a client that sends a byte a minute holds its place for ever. Nor does uvicorn ever stop
     reading a body that was answered early, at any speed: such an answer ends its connection here.
