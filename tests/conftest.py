@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,19 +50,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service as a user starts it, ready, with a short body deadline."""
     log = tmp_path_factory.mktemp("service") / "log"
+    with serving(models, log, SOUNDPROOF_BODY_DEADLINE_S=str(BODY_DEADLINE_S)) as running:
+        yield running
+
+
+@contextmanager
+def serving(models: Path, log: Path, **environment: str) -> Iterator[Service]:
+    """A service of its own on these models, ready; `environment`: further settings."""
+    port = free_port()
+    settings = {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_MODELS": str(models), "SOUNDPROOF_SEED_KEY": "for tests"}
     with log.open("wb") as sink:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         process = subprocess.Popen(
             [sys.executable, "-m", "soundproof", "serve"],
-            env=os.environ
-            | {
-                "SOUNDPROOF_PORT": str(port),
-                "SOUNDPROOF_MODELS": str(models),
-                "SOUNDPROOF_BODY_DEADLINE_S": str(BODY_DEADLINE_S),
-                "SOUNDPROOF_SEED_KEY": "for tests",
-            },
+            env=os.environ | settings | environment,
             stdout=sink,
             stderr=sink,
         )
@@ -72,6 +73,13 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         process.terminate()
         process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _wait_until_ready(service: Service, process: "subprocess.Popen[bytes]") -> None:

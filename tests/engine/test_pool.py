@@ -82,12 +82,17 @@ def plan_for(folder: Path, *, n: int = 20_000, sigma: float = 0.5) -> Plan:
 
 @asynccontextmanager
 async def running(
-    folder: Path, watch: Watch, *, command: tuple[str, ...] = WORKER, runs: int = 8, cost: float = 1e12
+    folder: Path,
+    watch: Watch,
+    *,
+    command: tuple[str, ...] = WORKER,
+    runs: int = 8,
+    devices: tuple[str, ...] = ("cpu",),
 ) -> AsyncIterator[Pool]:
     pool = Pool(
         {folder.name: folder},
-        devices=("cpu",),
-        limits=Limits(runs=runs, cost=cost, audio_bytes=1 << 26),
+        devices=devices,
+        limits=Limits(runs=runs, cost=1e12, audio_bytes=1 << 26),
         observer=watch,
         worker_command=command,
     )
@@ -115,6 +120,24 @@ async def test_a_worker_killed_in_the_middle_is_replaced_and_the_outcome_is_the_
     assert watch.losses == 1
     assert disturbed.outcome == undisturbed.outcome
     assert disturbed.facts == undisturbed.facts
+
+
+async def test_two_workers_share_a_run_and_the_loss_of_one_does_not_change_the_outcome(
+    folder: Path, waveform: Waveform
+) -> None:
+    plan, watch = plan_for(folder, n=40_000), Watch()
+    async with running(folder, Watch()) as pool:
+        one = await pool.certify(plan, waveform, SAMPLES)
+    async with running(folder, watch, devices=("cpu", "cpu")) as pool:
+        both = asyncio.create_task(pool.certify(plan, waveform, SAMPLES))
+        while not all(slot.ready for slot in pool.slots):
+            await asyncio.sleep(0.01)
+        await watch.until(watch.votes + 1_000)
+        assert all(slot.inflight for slot in pool.slots)
+        pool.slots[0].kill()
+        shared = await asyncio.wait_for(both, 120)
+    assert watch.losses == 1
+    assert shared.outcome == one.outcome
 
 
 async def test_a_caller_that_leaves_frees_its_place_and_no_more_votes_are_drawn_for_it(

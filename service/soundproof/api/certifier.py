@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal
+
+from starlette.datastructures import UploadFile
 
 from soundproof.api.catalog import Catalog
 from soundproof.api.form import CertifyFields, CertifyForm
@@ -19,6 +21,8 @@ from soundproof.smoothing.issue import Circumstances, issue
 from soundproof.smoothing.plan import ContractName, Plan
 
 SEED_BITS = 53
+# Clips decoded at a time. Until a run is admitted nothing else bounds the memory that many large uploads take.
+DECODING = 2
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Certifier:
     metrics: Metrics
     max_duration_s: float
     seed_key: bytes
+    _decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECODING), init=False)
 
     async def certify(self, form: CertifyForm) -> CertifiedCertificate | AbstainedCertificate:
         """The certificate of a clip. Cancelling the task ends the work within one chunk.
@@ -58,7 +63,7 @@ class Certifier:
                 f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
                 f"Classes: {', '.join(manifest.classes)}.",
             )
-        audio_sha256, waveform = await asyncio.to_thread(self._read, form.audio)
+        audio_sha256, waveform = await self._read(form.audio)
         plan, seed_source = self._plan(form.fields, manifest, audio_sha256)
         finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
         self.metrics.computed(finished.queue_s, finished.run_s)
@@ -76,7 +81,13 @@ class Certifier:
         )
         return issue(plan, manifest, finished.facts, finished.outcome, circumstances)
 
-    def _read(self, audio: bytes) -> tuple[str, Waveform]:
+    async def _read(self, audio: UploadFile) -> tuple[str, Waveform]:
+        """Digest and samples of an upload, whose bytes are not kept beyond that."""
+        async with self._decoding:
+            return await asyncio.to_thread(self._decode, audio.file)
+
+    def _decode(self, file: BinaryIO) -> tuple[str, Waveform]:
+        audio = file.read()
         return hashlib.sha256(audio).hexdigest(), wav.read(audio, max_duration_s=self.max_duration_s)
 
     def _plan(

@@ -81,14 +81,15 @@ class CertifyFields(BaseModel):
 
 @dataclass(frozen=True)
 class CertifyForm:
-    """`audio`: the uploaded file's bytes. Its name and content type are ignored."""
+    """`audio`: the uploaded file, open and not yet in memory. Its name and content type are ignored."""
 
     fields: CertifyFields
-    audio: bytes
+    audio: UploadFile
 
 
-async def read_form(request: Request, most_samples: int) -> CertifyForm:
-    """The form of a request; HTTPException or RequestValidationError name what is wrong with it."""
+@asynccontextmanager
+async def read_form(request: Request, most_samples: int) -> AsyncIterator[CertifyForm]:
+    """The form of a request; HTTPException, RequestValidationError or InvalidPlan name what is wrong with it."""
     async with _parsed(request) as form:
         parts = form.multi_items()
         names = [name for name, _ in parts]
@@ -100,26 +101,17 @@ async def read_form(request: Request, most_samples: int) -> CertifyForm:
             raise _fault(
                 "audio", "a file part is required" if audio is None else "must be a file part, with a filename"
             )
-        texts: dict[str, Any] = {}
+        texts: dict[str, str] = {}
         for name, value in parts:
             if name != "audio":
                 if isinstance(value, UploadFile):
                     raise _fault(name, "must be a text field, not a file")
                 texts[name] = value
-        data = await audio.read()
-    try:
-        fields = CertifyFields.model_validate(texts)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError([_explained(fault, most_samples) for fault in faults]) from error
-    for name, votes in (("n0", fields.n0), ("n", fields.n)):
-        if votes > most_samples:
-            raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
-    return CertifyForm(fields, data)
+        yield CertifyForm(_validated(texts, most_samples), audio)
 
 
 class _Parser(MultiPartParser):
-    """Starlette's parser, which also tells whether the form's end was received: a part that is cut short is left out."""
+    """Starlette's parser, which leaves out a part that is cut short; this one tells whether the end was received."""
 
     ended = False
 
@@ -151,6 +143,18 @@ async def _parsed(request: Request) -> AsyncIterator[FormData]:
         yield form
     finally:
         await form.close()
+
+
+def _validated(texts: dict[str, str], most_samples: int) -> CertifyFields:
+    try:
+        fields = CertifyFields.model_validate(texts)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([_explained(fault, most_samples) for fault in faults]) from error
+    for name, votes in (("n0", fields.n0), ("n", fields.n)):
+        if votes > most_samples:
+            raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
+    return fields
 
 
 def _explained(fault: ErrorDetails, most_samples: int) -> ErrorDetails:

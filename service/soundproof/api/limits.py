@@ -1,4 +1,4 @@
-"""What a request body may take, in bytes and in time, as pure ASGI so that client disconnects still reach the routes."""
+"""What a request body may take, in bytes and in time. Pure ASGI, so that client disconnects still reach the routes."""
 
 import asyncio
 

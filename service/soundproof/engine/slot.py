@@ -69,11 +69,10 @@ class Slot:
         try:
             await self._listen(child)
         except EOFError:
-            pass
+            log.warning("the worker on %s ended with status %s", self.device, await child.end())
         finally:
             self._child = None
-            status = await child.end()
-            log.warning("the worker on %s ended with status %s", self.device, status)
+            await child.end()
 
     async def _listen(self, child: Child) -> None:
         while True:

@@ -96,8 +96,13 @@ class Certification:
         return tuple(block for block in every if block not in self._votes)
 
     def record(self, block: Block, votes: Votes) -> None:
-        """Take the votes of a block. A block that comes twice, after a crash, is counted once: it is the same noise."""
-        if len(votes.counts) != self.plan.classes or votes.total != block.samples:
+        """Take the votes of a block. A block that comes twice, after a crash, is counted once: it is the same noise.
+
+        InvalidPlan for a block of another plan and for votes that do not fit the block."""
+        if block not in self.plan:
+            raise InvalidPlan(f"{block} is not of this plan.")
+        fits = len(votes.counts) == self.plan.classes and votes.total == block.samples
+        if not fits or min(*votes.counts, votes.invalid) < 0:
             raise InvalidPlan(f"{votes.total} votes over {len(votes.counts)} classes do not fit {block}.")
         self._votes.setdefault(block, votes)
 

@@ -1,6 +1,5 @@
 """Plan: everything that fixes a certification before the first vote is drawn. No torch here."""
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +17,8 @@ ALPHA_RANGE = (1e-9, 0.5)
 N0_RANGE = (1, 100_000)
 N_RANGE = (1, 10_000_000)
 SEED_RANGE = (0, 2**53 - 1)  # whole numbers that JSON readers keep exactly
-
+CLASSES_RANGE = (2, 10_000)
+BLOCK_RANGE = (1, 65_536)
 
 # The constants of the transforms 'clip' and 'peak', in amplitude.
 CLIP_LEVEL = 1.0
@@ -86,9 +86,11 @@ class Plan:
             ("n0", self.n0, N0_RANGE),
             ("n", self.n, N_RANGE),
             ("seed", self.seed, SEED_RANGE),
+            ("classes", self.classes, CLASSES_RANGE),
+            ("block_samples", self.block_samples, BLOCK_RANGE),
         ):
-            if not (math.isfinite(value) and low <= value <= high):
-                raise InvalidPlan(f"{name} is {value!r}; it must be between {low:g} and {high:g}.")
+            if not low <= value <= high:  # true of NaN too
+                raise InvalidPlan(f"{name} is {value!r}; it must be between {low:.16g} and {high:.16g}.")
         if self.transform is not TransformName.FIXED and self.contract is not ContractName.POST_PROCESSED:
             raise InvalidPlan(
                 f"transform {self.transform.value!r} does not go with contract {self.contract.value!r}.",
@@ -118,8 +120,15 @@ class Plan:
 
     def blocks(self, stage: Stage) -> tuple[Block, ...]:
         """All blocks of a stage, in order; the last may hold fewer samples."""
-        total = {Stage.SELECTION: self.n0, Stage.ESTIMATION: self.n}[stage]
-        return tuple(
-            Block(stage, index, min(self.block_samples, total - first))
-            for index, first in enumerate(range(0, total, self.block_samples))
-        )
+        return tuple(self._block(stage, index) for index in range(-(-self._samples(stage) // self.block_samples)))
+
+    def __contains__(self, block: Block) -> bool:
+        """Whether `block` is one of this plan's."""
+        first = block.index * self.block_samples
+        return 0 <= first < self._samples(block.stage) and block == self._block(block.stage, block.index)
+
+    def _samples(self, stage: Stage) -> int:
+        return {Stage.SELECTION: self.n0, Stage.ESTIMATION: self.n}.get(stage, 0)
+
+    def _block(self, stage: Stage, index: int) -> Block:
+        return Block(stage, index, min(self.block_samples, self._samples(stage) - index * self.block_samples))

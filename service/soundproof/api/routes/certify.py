@@ -65,8 +65,8 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         The clip is mixed to mono, resampled to the model's rate, cropped or padded to its length and brought to its
         level; the answer says what was done, and what the radius means for the samples that were uploaded.
         """
-        form = await read_form(request, most_samples)
-        return await unless_gone(request, certifier.certify(form))
+        async with read_form(request, most_samples) as form:
+            return await unless_gone(request, certifier.certify(form))
 
     return routes
 
