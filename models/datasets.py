@@ -45,6 +45,12 @@ class Clip:
     start: int = 0
     frames: int = -1
 
+    @property
+    def name(self) -> str:
+        """What tells it from all other clips of its data set, wherever that lies: folder, file and, of a cut, where."""
+        cut = f"@{self.start}" if self.frames >= 0 else ""
+        return f"{self.path.parent.name}/{self.path.name}{cut}"
+
     def read(self) -> Waveform:
         """The samples as recorded: float32 (channels, frames), full scale 1."""
         if self.path.suffix == ".wav" and self.frames < 0:
@@ -87,8 +93,8 @@ def _official(root: Path) -> list[Clip]:
 
 
 def _fixed_sample(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """`count` of the clips, chosen by a hash of word and file name, so the choice never moves."""
-    return sorted(clips, key=lambda c: hashlib.sha256(f"{c.path.parent.name}/{c.path.name}".encode()).digest())[:count]
+    """`count` of the clips, chosen by a hash of their names, so the choice never moves."""
+    return sorted(clips, key=lambda clip: hashlib.sha256(clip.name.encode()).digest())[:count]
 
 
 def _silences(recordings: Sequence[Path], split: Split, count: int) -> list[Clip]:

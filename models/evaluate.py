@@ -24,13 +24,13 @@ from soundproof.smoothing.certification import Abstained, Certification, Certifi
 from soundproof.smoothing.contracts import contract_for
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
-from soundproof.smoothing.voting import vote
+from soundproof.smoothing.voting import CHUNK_SAMPLES, vote
 from soundproof.stats.radius import snr_db
+from soundproof.stats.rounding import format_down, format_up
 
 SIGMAS = (0.0025, 0.02)
 GEOMETRY_SIGMA = 0.0025
 N0, ALPHA, SEED = 100, 0.001, 1
-CHUNK_SAMPLES = {"cpu": 64, "cuda": 1024}
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def plan_for(  # noqa: PLR0913
         alpha=ALPHA,
         bound=BoundName.CLOPPER_PEARSON,
         seed=SEED,
-        clip_sha256=hashlib.sha256(f"{clip.path.parent.name}/{clip.path.name}".encode()).hexdigest(),
+        clip_sha256=hashlib.sha256(clip.name.encode()).hexdigest(),
     )
 
 
@@ -171,12 +171,17 @@ def median_radius(results: list[Result]) -> float:
     return statistics.median(r.outcome.radius if isinstance(r.outcome, Certified) else 0.0 for r in results)
 
 
+def median_snr_db(results: list[Result]) -> float:
+    """Over the certified clips."""
+    return statistics.median(result.snr_db for result in results if result.snr_db is not None)
+
+
 def summary(manifest: ModelManifest, results: list[Result]) -> str:
     abstained = sum(isinstance(result.outcome, Abstained) for result in results)
-    snrs = [result.snr_db for result in results if result.snr_db is not None]
     return (
         f"positive-radius accuracy {accuracy(manifest, results):.4f} on {len(results)} clips, "
-        f"median radius {median_radius(results):.6f}, median SNR {statistics.median(snrs):.2f} dB, "
+        f"median radius {format_down(median_radius(results), 5)}, "
+        f"median SNR {format_up(median_snr_db(results), 4)} dB, "
         f"{abstained} abstained"
     )
 
@@ -197,8 +202,8 @@ def write_card(
     }
     table = "\n".join(
         f"| {sigma:g} | {100 * accuracy(manifest, results):.1f} % "
-        f"| {100 * accuracy(manifest, without_silence[sigma]):.1f} % | {median_radius(results):.6f} "
-        f"| {statistics.median([r.snr_db for r in results if r.snr_db is not None]):.2f} |"
+        f"| {100 * accuracy(manifest, without_silence[sigma]):.1f} % | {format_down(median_radius(results), 5)} "
+        f"| {format_up(median_snr_db(results), 4)} |"
         for sigma, results in certified.items()
     )
     per_class = "\n".join(

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +21,8 @@ BUNDLED = ROOT / "models" / "speech-commands-12"
 YES = ROOT / "tests" / "clips" / "yes.wav"
 BODY_DEADLINE_S = 2.0
 TINY_SAMPLES = 400
+# There is no TLS here, and to load the system's certificates takes longer than a request.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,13 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=120)
+        return httpx.Client(base_url=self.url, timeout=120, verify=NO_CERTIFICATES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tests compute little at a time: to hand it to threads costs more than it saves, most of all on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

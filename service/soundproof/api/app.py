@@ -14,6 +14,7 @@ from soundproof.api.certifier import Certifier
 from soundproof.api.limits import BodyLimits
 from soundproof.api.metrics import Metrics
 from soundproof.api.observe import Observe
+from soundproof.api.problems import problem_of
 from soundproof.api.routes import certify, health, models
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
@@ -66,6 +67,7 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
+        responses={"default": problem_of("any other error")},
     )
     problems.install(app)
     app.add_middleware(BodyLimits, most_bytes=settings.max_upload_bytes, deadline_s=settings.body_deadline_s)
@@ -73,6 +75,7 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
     app.include_router(certify.router(certifier, settings.max_samples))
     app.include_router(models.router(catalog, pool, settings))
     app.include_router(health.router(pool, metrics))
+    problems.describe(app)
     app.state.pool = pool
     return app
 

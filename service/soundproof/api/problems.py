@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -72,6 +73,21 @@ class Problem(BaseModel):
     hint: str = Field(description="what to do about it; may be empty")
     request_id: str = Field(description="also in the X-Request-ID header and in the service's log")
     errors: list[FieldFault] | None = Field(None, description="the fields at fault, where there are several")
+
+
+_SCHEMAS = "#/components/schemas/{model}"
+
+
+def problem_of(*codes: str) -> dict[str, Any]:
+    """The OpenAPI description of an error answer."""
+    schema = {"$ref": _SCHEMAS.format(model=Problem.__name__)}
+    return {"description": ", ".join(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def describe(app: FastAPI) -> None:
+    """Add the schema that problem_of refers to; call it when every route is there."""
+    _, schemas = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS)
+    app.openapi()["components"]["schemas"].update(schemas["$defs"])
 
 
 def install(app: FastAPI) -> None:

@@ -9,8 +9,15 @@ import sys
 from soundproof.engine.protocol import FromWorker, ToWorker, encode, receive
 
 WORKER = (sys.executable, "-m", "soundproof.engine.worker")
-# Threads that wait by spinning steal time from the API process, and from each other where cores are shared.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+# What the process's environment may override. Threads that wait by spinning steal time from the API process, and from
+# each other where cores are shared. And glibc would hand every large buffer back to the kernel and fault it in again,
+# page by page, at each layer of each chunk: keeping them, in huge pages, halves the time of a vote (docs/performance.md).
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+    ":glibc.malloc.mmap_threshold=33554432"
+    ":glibc.malloc.trim_threshold=4294967296",
+}
 
 
 class Child:

@@ -42,8 +42,6 @@ from soundproof.smoothing.plan import BLOCK_SAMPLES, Block, Plan
 
 log = logging.getLogger("soundproof.worker")
 
-# Forward passes at a time. On a CPU larger chunks fall out of its caches and run slower.
-CHUNK_SAMPLES = {"cpu": 64, "cuda": 1024}
 LEAST_CHUNK_SAMPLES = 4
 # Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
 CPU_NICENESS = 10
@@ -179,7 +177,7 @@ def run(connection: socket.socket) -> None:
             models[name] = folder.load(path, device)
         except ModelRefused as error:
             link.send(Refused(name, error))
-    chunk_samples = CHUNK_SAMPLES[device.type]
+    chunk_samples = voting.CHUNK_SAMPLES[device.type]
     link.send(
         Ready(
             device=str(device),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, Literal
 
 from soundproof import __version__
@@ -55,7 +56,7 @@ def issue(
     """The certificate of a finished certification, under its content address."""
     on_waveform = plan.contract is not ContractName.FEATURE
     contract = _contract(plan, manifest, facts)
-    unit = _radius_unit(facts) if on_waveform else "log-mel, nats"
+    unit = _radius_unit(facts) if on_waveform or manifest.front_end is None else "log-mel, nats"
     tally = outcome.tally
     common: dict[str, Any] = {
         "certificate_id": "sha256:" + 64 * "0",  # filled in below: it is the address of all the rest
@@ -190,7 +191,7 @@ def _certified_statement(  # noqa: PLR0913
     snr: float | None,
     lifted: FileDomain | None,
 ) -> str:
-    confidence = f"With confidence {format_down(100 * (1 - plan.alpha), 12)} %"
+    confidence = f"With confidence {_confidence(plan.alpha)} %"
     distance = f"l2 distance {format_down(radius, RADIUS_DIGITS)} ({unit})"
     if lifted is None:
         return (
@@ -205,6 +206,11 @@ def _certified_statement(  # noqa: PLR0913
         f"(full scale 1) the distance is {format_down(lifted.radius, RADIUS_DIGITS)} with the gain held, "
         f"{format_down(lifted.gain_recomputed.radius, RADIUS_DIGITS)} with the gain recomputed."
     )
+
+
+def _confidence(alpha: float) -> str:
+    """1 - alpha in per cent, in decimal from alpha as it is written: in binary, 100 * (1 - 0.002) is below 99.8."""
+    return f"{Context(prec=12, rounding=ROUND_FLOOR).plus(100 - 100 * Decimal(repr(alpha))).normalize():f}"
 
 
 def _file_record(lifted: FileDomain) -> FileDomainRecord:

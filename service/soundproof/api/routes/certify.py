@@ -10,15 +10,10 @@ from starlette.requests import ClientDisconnect
 from soundproof.api.certifier import Certifier
 from soundproof.api.examples import CERTIFICATE
 from soundproof.api.form import form_schema, read_form
-from soundproof.api.problems import MEDIA_TYPE, Problem
+from soundproof.api.problems import problem_of
 from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
 
 T = TypeVar("T")
-
-
-def problem_of(*codes: str) -> dict[str, Any]:
-    """The OpenAPI description of an error answer."""
-    return {"description": ", ".join(codes), "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
 def router(certifier: Certifier, most_samples: int) -> APIRouter:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from soundproof.api.metrics import Metrics
-from soundproof.api.routes.certify import problem_of
+from soundproof.api.problems import problem_of
 from soundproof.engine.pool import Pool
 
 

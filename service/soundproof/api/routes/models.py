@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from soundproof.api.catalog import Catalog
-from soundproof.api.routes.certify import problem_of
+from soundproof.api.problems import problem_of
 from soundproof.engine.pool import Pool
 from soundproof.nets.manifest import ModelManifest
 from soundproof.settings import Settings
@@ -49,10 +49,13 @@ def router(catalog: Catalog, pool: Pool, settings: Settings) -> APIRouter:
             manifest=manifest,
         )
 
+    def refusal(folder: str) -> ModelEntry:
+        return ModelEntry(name=folder, state="refused", reason=catalog.refused[folder])
+
     @routes.get("/models", summary="What is served")
     async def models() -> ModelList:
         """Every model folder the service was given, with its state, its description and its measured accuracy."""
-        refused = [ModelEntry(name=name, state="refused", reason=why) for name, why in catalog.refused.items()]
+        refused = [refusal(name) for name in catalog.refused]
         return ModelList(
             default=catalog.default,
             models=[*map(entry, catalog.manifests.values()), *refused],
@@ -67,6 +70,8 @@ def router(catalog: Catalog, pool: Pool, settings: Settings) -> APIRouter:
     @routes.get("/models/{name}", summary="One model", responses={404: problem_of("unknown_model")})
     async def model(name: str) -> ModelEntry:
         """Its classes, front end, training noise, digests, licence and measured accuracy."""
+        if name in catalog.refused and name not in catalog.manifests:
+            return refusal(name)
         return entry(catalog.get(name))
 
     return routes

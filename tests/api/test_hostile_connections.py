@@ -1,0 +1,286 @@
+"""Clients that break off, stall, never end or speak no HTTP, over bare sockets to the running service."""
+
+import contextlib
+import select
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.api.attack import (
+    AUDIO,
+    FEW,
+    GOOD,
+    MULTIPART,
+    Answer,
+    Connection,
+    certificate,
+    chunked,
+    connection,
+    form,
+    head,
+    metric,
+    part,
+    problem,
+    upload,
+    wait_for,
+)
+from tests.conftest import BODY_DEADLINE_S, YES, Service, serving
+from tests.model_folders import RMS_GAIN, random_linear, write_linear
+
+from soundproof.api.limits import LINGER_S
+
+pytestmark = pytest.mark.usefixtures("unharmed")
+
+LIMIT_BYTES = 8 << 20
+WHOLE = form(AUDIO, FEW)
+PIECE = b"x" * 65_536
+
+
+def send_until_refused(opened: Connection, data: bytes, every_s: float = 0.0) -> Answer:
+    """Send the same data again and again, as the service takes it or every so often, until there is an answer."""
+    with contextlib.suppress(ConnectionError):
+        while not select.select([opened.socket], [], [], every_s)[0]:
+            opened.send(data)
+    return opened.answer()
+
+
+def is_cut_off(opened: Connection, data: bytes, within_s: float = 10) -> bool:
+    """Whether the service ends a connection on which the same data comes again and again."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            opened.send(data)
+        except ConnectionError:
+            return True
+    return False
+
+
+def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(service: Service) -> None:
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection(service)) for _ in range(3)]
+        for opened, announced in zip(waiting, [LIMIT_BYTES + 1, 2**32, 10**19], strict=True):
+            opened.send(head(Content_Length=announced, Expect="100-continue"))
+            refused = opened.answer()  # and no "100 Continue" before it
+            assert "8,388,608 bytes" in problem(refused, 413, "body_too_large")["detail"]
+            assert refused.headers["connection"] == "close"
+        assert all(opened.is_closed() for opened in waiting)
+
+
+def test_a_body_that_is_sent_to_the_end_although_it_is_too_large_gets_its_answer(service: Service) -> None:
+    with service.client() as client:
+        refused = client.post("/certify", files={"audio": b"RIFF" + b"x" * (LIMIT_BYTES + 100_000)})
+    problem(refused, 413, "body_too_large")
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A request whose chunked body begins with `begin` and goes on with `piece` for ever; what it is answered."""
+
+    begin: bytes
+    piece: bytes
+    status: int
+    code: str
+    line: str = "POST /certify"
+    content_type: str = MULTIPART
+
+
+FILE = b"--boundary\r\n" + part("audio", b"", "yes.wav")
+TEXT = b"--boundary\r\n" + part("label", b"")
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        pytest.param(Endless(chunked(FILE), chunked(PIECE), 413, "body_too_large"), id="a file"),
+        pytest.param(Endless(b"f" * 15 + b"\r\n" + FILE, PIECE, 413, "body_too_large"), id="in one chunk"),
+        pytest.param(Endless(chunked(TEXT), chunked(PIECE), 400, "bad_request"), id="a text"),
+        pytest.param(Endless(chunked(WHOLE), chunked(PIECE), 413, "body_too_large"), id="behind the form"),
+        pytest.param(Endless(b"", chunked(PIECE), 400, "bad_request"), id="no form"),
+        pytest.param(
+            Endless(b"", chunked(PIECE), 415, "unsupported_media_type", content_type="text/plain"), id="another type"
+        ),
+        pytest.param(Endless(b"", chunked(PIECE), 404, "not_found", line="POST /nowhere"), id="another address"),
+        pytest.param(Endless(b"", chunked(PIECE), 405, "method_not_allowed", line="PUT /certify"), id="another method"),
+    ],
+)
+def test_an_endless_body_is_refused_and_cut_off(service: Service, endless: Endless) -> None:
+    started = time.monotonic()
+    with connection(service) as opened:
+        opened.send(
+            head(endless.line, Transfer_Encoding="chunked", Content_Type=endless.content_type),
+            endless.begin,
+        )
+        refused = send_until_refused(opened, endless.piece)
+        problem(refused, endless.status, endless.code)
+        assert refused.headers["connection"] == "close"
+        assert is_cut_off(opened, endless.piece)
+    assert time.monotonic() - started < BODY_DEADLINE_S + LINGER_S + 5
+
+
+def test_an_endless_body_of_single_bytes_is_refused_and_cut_off(service: Service) -> None:
+    single = b"1\r\nx\r\n" * 5_000
+    with connection(service) as opened:
+        opened.send(head(Transfer_Encoding="chunked"), chunked(FILE))
+        refused = send_until_refused(opened, single)
+        # Whether its bytes or its seconds are up first is a matter of the machine.
+        problem(refused, *((413, "body_too_large") if refused.status_code == 413 else (408, "request_timeout")))
+        assert is_cut_off(opened, single)
+
+
+def test_a_body_where_none_is_expected_is_cut_off(service: Service) -> None:
+    with connection(service) as opened:
+        opened.send(head("GET /livez", Transfer_Encoding="chunked"))
+        answer = send_until_refused(opened, chunked(PIECE))
+        assert answer.json() == {"status": "alive"}
+        assert is_cut_off(opened, chunked(PIECE))
+
+
+def test_bodies_slower_than_the_deadline_are_refused_in_time_while_others_are_served(service: Service) -> None:
+    slow: list[tuple[dict[str, Any], bytes, bytes]] = [
+        ({"Content_Length": 5_000}, b"", b""),
+        ({"Content_Length": 5_000}, WHOLE[:200], b"x"),
+        ({"Content_Length": len(WHOLE)}, WHOLE[:-1], b""),
+        ({"Transfer_Encoding": "chunked"}, chunked(WHOLE[:200]), b"1\r\nx\r\n"),
+        ({"Transfer_Encoding": "chunked"}, chunked(WHOLE), b""),
+    ]
+
+    def send_slowly(headers: dict[str, Any], begin: bytes, piece: bytes) -> tuple[Answer, float, bool, float]:
+        with connection(service) as opened:
+            started = time.monotonic()
+            opened.send(head(**headers), begin)
+            answer = send_until_refused(opened, piece, every_s=0.05)
+            answered_s = time.monotonic() - started
+            return answer, answered_s, opened.is_closed(), time.monotonic() - started
+
+    with ThreadPoolExecutor(len(slow)) as clients:
+        waiting = [clients.submit(send_slowly, *each) for each in slow]
+        for _ in range(5):
+            certificate(upload(service, GOOD))
+        assert not any(each.done() for each in waiting)
+        for each in waiting:
+            refused, answered_s, closed, closed_s = each.result()
+            assert f"within {BODY_DEADLINE_S:g} s" in problem(refused, 408, "request_timeout")["detail"]
+            assert refused.headers["connection"] == "close"
+            assert BODY_DEADLINE_S <= answered_s < BODY_DEADLINE_S + 2
+            assert closed
+            assert closed_s < BODY_DEADLINE_S + LINGER_S + 2
+
+
+@pytest.mark.parametrize("sent", [0, 30, 200, len(WHOLE) - 1])
+@pytest.mark.parametrize("headers", [{"Content_Length": len(WHOLE)}, {"Transfer_Encoding": "chunked"}])
+def test_a_client_that_leaves_mid_upload_is_noticed(service: Service, headers: dict[str, Any], sent: int) -> None:
+    gone = metric(service, "soundproof_http_requests_total", route="/certify", status="499")
+    with connection(service) as opened:
+        body = WHOLE[:sent]
+        opened.send(head(**headers), chunked(body) if "Transfer_Encoding" in headers and body else body)
+    assert wait_for(
+        lambda: metric(service, "soundproof_http_requests_total", route="/certify", status="499") == gone + 1
+    )
+
+
+def test_a_client_that_leaves_mid_run_gives_its_place_back(service: Service) -> None:
+    cancelled = metric(service, "soundproof_certifications_total", outcome="cancelled")
+    body = form(part("audio", YES.read_bytes(), "yes.wav"), part("model", "speech-commands-12"), part("n", "300000"))
+    opened = [Connection(service) for _ in range(3)]
+    try:
+        for each in opened:
+            each.send(head(Content_Length=len(body)), body)
+        assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 3)
+    finally:
+        for each in opened:
+            each.close()
+    # So many votes of this model take minutes: the places are free because the clients left.
+    assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 0)
+    assert metric(service, "soundproof_certifications_total", outcome="cancelled") == cancelled + 3
+    certificate(upload(service, GOOD))
+
+
+@pytest.fixture
+def one_place(tmp_path: Path) -> Iterator[Service]:
+    """A service that admits one run at a time, of a model so slow that it can be met at work."""
+    write_linear(tmp_path / "models" / "slow", *random_linear(16_000, classes=3), gain=RMS_GAIN)
+    with serving(tmp_path / "models", tmp_path / "log", SOUNDPROOF_QUEUE_RUNS="1") as running:
+        yield running
+
+
+def test_a_full_queue_says_when_to_come_back_and_has_room_once_the_client_left(one_place: Service) -> None:
+    body = form(AUDIO, part("n", "1000000"))
+    with connection(one_place) as first:
+        first.send(head(Content_Length=len(body)), body)
+        assert wait_for(lambda: metric(one_place, "soundproof_queue_depth") == 1)
+        answer = upload(one_place, GOOD)
+        refused = problem(answer, 429, "queue_full")
+        assert 1 <= int(answer.headers["retry-after"]) <= 600
+        assert answer.headers["retry-after"] in refused["hint"]
+    assert wait_for(lambda: upload(one_place, GOOD).status_code == 200)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 32 + b"\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"GET /" + b"a" * 200_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 50_000,
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
+        head(Content_Length=-1),
+        head(Content_Length="1e3"),
+        head(Content_Length=5, content_Length=6),
+        head(Transfer_Encoding="gzip"),
+        head(Transfer_Encoding="chunked") + b"zz\r\n",
+        head(Transfer_Encoding="chunked") + b"-1\r\n",
+        head(Transfer_Encoding="chunked") + b"f" * 100 + b"\r\n",
+    ],
+    ids=[
+        "TLS",
+        "no request",
+        "long line",
+        "long head",
+        "no host",
+        "not ASCII",
+        "bad header",
+        "negative length",
+        "length in words",
+        "two lengths",
+        "unknown transfer encoding",
+        "chunk size in letters",
+        "negative chunk size",
+        "chunk size of 100 digits",
+    ],
+)
+def test_what_is_no_http_is_refused_and_cut_off(service: Service, data: bytes) -> None:
+    with connection(service) as opened:
+        with contextlib.suppress(ConnectionError):
+            opened.send(data)
+        refused = opened.answer()
+        assert refused.status_code == 400
+        assert opened.is_closed()
+
+
+def test_a_request_behind_another_on_the_same_connection_gets_its_own_answer(service: Service) -> None:
+    with connection(service) as opened:
+        opened.send(head(Content_Length=len(WHOLE)), WHOLE, head("GET /nowhere"), head("GET /livez"))
+        first = opened.answer()
+        assert first.json()["certificate_id"] == certificate(upload(service, GOOD, sigma=0.1))["certificate_id"]
+        problem(opened.answer(), 404, "not_found")
+        assert opened.answer().json() == {"status": "alive"}
+
+
+def test_hundreds_of_clients_that_never_finish_their_request_hurt_nobody(service: Service) -> None:
+    started = [b"", b"POST", head()[:-2], head(Content_Length=1_000) + WHOLE[:100]]
+    with contextlib.ExitStack() as stack:
+        for i in range(200):
+            stack.enter_context(connection(service)).send(started[i % len(started)])
+        before = time.monotonic()
+        for _ in range(5):
+            certificate(upload(service, GOOD))
+        assert time.monotonic() - before < 5
+    with httpx.Client(base_url=service.url) as client:
+        assert client.get("/readyz").json() == {"status": "ready"}

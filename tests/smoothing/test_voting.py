@@ -1,0 +1,177 @@
+"""The inner loop: votes and geometry are those of the addressed noise, whatever the chunks."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import BUNDLED, YES
+from tests.model_folders import RMS_GAIN
+from tests.smoothing.clips import Floats, NanAbove, Sawtooth, linear, prepared
+from tests.smoothing.plans import plan_with
+from torch import Tensor
+
+from soundproof.audio import wav
+from soundproof.audio.prepare import Prepared, prepare
+from soundproof.nets.classifier import Classifier, Linear
+from soundproof.nets.folder import load
+from soundproof.smoothing.certification import Votes
+from soundproof.smoothing.contracts import contract_for
+from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.noise_address import Stage
+from soundproof.smoothing.plan import Block, ContractName, Plan, TransformName
+from soundproof.smoothing.voting import geometry, vote, vote_all
+
+SAMPLES, CLASSES, SIGMA = 500, 3, 0.5
+CLIP = prepared(np.random.default_rng(0).standard_normal(SAMPLES), RMS_GAIN)
+SELECTION = Block(Stage.SELECTION, 0, 100)
+ESTIMATION = Block(Stage.ESTIMATION, 2, 128)
+KINDS = [
+    (ContractName.WAVEFORM, TransformName.FIXED),
+    (ContractName.FEATURE, TransformName.FIXED),
+    *((ContractName.POST_PROCESSED, transform) for transform in TransformName),
+]
+
+
+def draw(plan: Plan, classifier: Classifier, block: Block, chunk_samples: int = 64, clip: Prepared = CLIP) -> Votes:
+    contract = contract_for(plan, classifier, clip)
+    return vote(contract, contract.anchor(clip), plan, block, chunk_samples)
+
+
+def noised_points(plan: Plan, block: Block) -> Floats:
+    """(samples, time) float64: the clip and the noise of a block, added up here."""
+    noise = standard_normal(plan.noise_stream, block.stage, block.index, (block.samples, SAMPLES))
+    points: Floats = CLIP.x.numpy() + plan.sigma * noise.double().numpy()
+    return points
+
+
+@pytest.mark.parametrize("block", [SELECTION, ESTIMATION])
+def test_votes_are_the_classifiers_on_the_addressed_noise(block: Block) -> None:
+    weight = np.random.default_rng(1).standard_normal((CLASSES, SAMPLES)).astype(np.float32).astype(np.float64)
+    bias = -weight @ CLIP.x.numpy()  # the clip lies where all classes meet
+    plan = plan_with()
+    expected = np.argmax(noised_points(plan, block) @ weight.T + bias, axis=1)
+    counts = np.bincount(expected, minlength=CLASSES)
+    assert draw(plan, linear(weight, bias), block).counts == tuple(counts)
+    assert counts.min() > 10, "too uniform to tell a fault by"
+
+
+@pytest.mark.parametrize(("name", "transform"), KINDS)
+def test_votes_and_geometry_do_not_depend_on_the_chunks(name: ContractName, transform: TransformName) -> None:
+    plan = plan_with(contract=name, transform=transform)
+    first, *others = (draw(plan, Sawtooth(SAMPLES, CLASSES), SELECTION, chunk) for chunk in (100, 1, 7, 64, 10_000))
+    assert others == [first] * 4
+    assert min(first.counts) > 5
+
+
+def test_the_bundled_models_votes_do_not_depend_on_the_chunks() -> None:
+    model = load(BUNDLED)
+    manifest = model.manifest
+    clip = prepare(
+        wav.read(YES.read_bytes()),
+        sample_rate_hz=manifest.sample_rate_hz,
+        clip_samples=manifest.clip_samples,
+        gain=manifest.gain,
+    )
+    plan = plan_with(classes=len(manifest.classes), sigma=0.4)
+    block = Block(Stage.SELECTION, 0, 48)
+    whole, cut = (draw(plan, model.classifier, block, chunk, clip) for chunk in (48, 13))
+    assert whole == cut
+    assert sorted(whole.counts)[-2] > 0, "unanimous votes tell little"
+
+
+def test_votes_of_several_blocks_come_in_order() -> None:
+    plan, classifier = plan_with(n=300), Sawtooth(SAMPLES, CLASSES)
+    contract = contract_for(plan, classifier, CLIP)
+    blocks = plan.blocks(Stage.ESTIMATION)
+    found = vote_all(contract, contract.anchor(CLIP), plan, blocks, 64)
+    assert found == [draw(plan, classifier, block) for block in blocks]
+    assert [votes.total for votes in found] == [128, 128, 44]
+    assert found[0].counts != found[1].counts
+
+
+def test_the_stage_and_the_seed_give_other_votes() -> None:
+    classifier = Sawtooth(SAMPLES, CLASSES)
+    counts = {
+        draw(plan, classifier, Block(stage, index, 1_000)).counts
+        for plan in (plan_with(), plan_with(seed=8))
+        for stage in (Stage.SELECTION, Stage.ESTIMATION)
+        for index in (0, 1)
+    }
+    assert len(counts) == 8
+
+
+@pytest.mark.parametrize("block", [SELECTION, ESTIMATION])
+@pytest.mark.parametrize("chunk", [1, 64])
+def test_votes_with_logits_that_are_not_finite_are_counted_as_invalid(block: Block, chunk: int) -> None:
+    plan = plan_with()
+    level = float(CLIP.x[0])
+    expected = int(np.sum(noised_points(plan, block)[:, 0] > level))
+    classifier = NanAbove(SAMPLES, CLASSES)
+    classifier.level = level
+    found = draw(plan, classifier, block, chunk)
+    assert found.counts == (block.samples - expected, 0, 0)
+    assert found.invalid == expected
+    assert found.total == block.samples
+    assert 20 < expected < 100
+
+
+def test_the_sum_is_rounded_to_float32_once() -> None:
+    """Not the noise and the clip each, which would put another point into the classifier's hands."""
+    seen: list[Tensor] = []
+
+    class Looking(Linear):
+        def features(self, waveform: Tensor) -> Tensor:
+            seen.append(waveform)
+            return waveform
+
+    plan = plan_with(sigma=0.0025)
+    draw(plan, Looking(SAMPLES, CLASSES), ESTIMATION, 128)
+    expected = noised_points(plan, ESTIMATION).astype(np.float32)
+    assert np.array_equal(seen[0].numpy(), expected)
+    in_float32 = CLIP.x.float() + torch.from_numpy(expected - CLIP.x.numpy()).float()
+    assert not np.array_equal(seen[0].numpy(), in_float32.numpy())
+
+
+def test_nothing_is_kept_for_gradients() -> None:
+    seen: list[bool] = []
+
+    class Looking(Linear):
+        def head(self, features: Tensor) -> Tensor:
+            logits = super().head(features)
+            seen.append(logits.is_inference())
+            return logits
+
+    draw(plan_with(), Looking(SAMPLES, CLASSES), SELECTION, 64)
+    assert seen == [True, True]
+
+
+def test_the_geometry_is_measured_on_the_selection_votes() -> None:
+    plan, classifier = plan_with(), Sawtooth(SAMPLES, CLASSES)
+    assert draw(plan, classifier, SELECTION).geometry.samples == 100
+    assert draw(plan, classifier, ESTIMATION).geometry.samples == 0
+
+
+@pytest.mark.parametrize("transform", TransformName)
+def test_the_geometry_is_that_of_the_papers_formulas(transform: TransformName) -> None:
+    plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform)
+    x = CLIP.x.numpy()
+    ratios = []
+    for w in noised_points(plan, SELECTION):
+        moved = {
+            TransformName.FIXED: w,
+            TransformName.RMS: w * np.linalg.norm(x) / np.linalg.norm(w),
+            TransformName.CLIP: w.clip(-1, 1),
+            TransformName.PEAK: w / np.abs(w).max(),
+            TransformName.PEAK_CLEAN: w * np.abs(x).max() / np.abs(w).max(),
+        }[transform]
+        ratios.append(np.linalg.norm(moved - x) / np.linalg.norm(w - x))
+    found = draw(plan, Sawtooth(SAMPLES, CLASSES), SELECTION).geometry
+    assert found.effective_norm_ratio == pytest.approx(np.mean(ratios), rel=1e-6)
+    assert found.d_geom == pytest.approx(np.mean(np.abs(np.array(ratios) - 1)), rel=1e-6, abs=1e-6)
+
+
+def test_sums_of_ratios_are_exact() -> None:
+    ratios = [1e16, 1.0, -1e16, 3.0] * 5
+    assert geometry(ratios).ratio_sum == math.fsum(ratios) == 20.0
+    assert geometry(ratios) == geometry(sorted(ratios))
