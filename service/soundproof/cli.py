@@ -48,6 +48,7 @@ def serve(
     import uvicorn  # noqa: PLC0415  (the base install has no server)
 
     from soundproof.api.app import configure_logging, create_app  # noqa: PLC0415
+    from soundproof.api.connection import Connection  # noqa: PLC0415
 
     settings = _settings(host=host, port=port, models=models)
     configure_logging(settings.log_level)
@@ -56,6 +57,8 @@ def serve(
         application,
         host=settings.host,
         port=settings.port,
+        http=Connection,
+        loop="asyncio",  # not uvloop where that happens to be installed: Connection sets what asyncio's transports have
         log_config=None,
         access_log=False,  # one line per request comes from api/observe.py
         timeout_graceful_shutdown=10,

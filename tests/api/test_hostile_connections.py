@@ -1,7 +1,9 @@
 """Clients that break off, stall, never end or speak no HTTP, over bare sockets to the running service."""
 
 import contextlib
+import itertools
 import select
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from tests.api.attack import (
     AUDIO,
@@ -58,6 +59,35 @@ def is_cut_off(opened: Connection, data: bytes, within_s: float = 10) -> bool:
         except ConnectionError:
             return True
     return False
+
+
+@dataclass(frozen=True)
+class Loiterers:
+    """Clients that have sent less than the head of a request; one of them has had an answer before."""
+
+    waiting: list[Connection]
+    answered: Connection
+
+
+@pytest.fixture(scope="module")
+def loiterers(service: Service) -> Iterator[Loiterers]:
+    beginnings = [b"", b"P", b"POST /certify HTTP/1.1\r\n", head()[:-2]]
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection(service)) for _ in range(200)]
+        for opened, beginning in zip(waiting, itertools.cycle(beginnings), strict=False):
+            opened.send(beginning)
+        answered = stack.enter_context(connection(service))
+        answered.send(head("GET /livez"))
+        assert answered.answer().status_code == 200
+        answered.send(head("GET /livez")[:-1])
+        yield Loiterers(waiting, answered)
+
+
+def test_hundreds_of_clients_that_never_get_to_the_point_hurt_nobody(service: Service, loiterers: Loiterers) -> None:
+    started = time.monotonic()
+    for _ in range(5):
+        certificate(upload(service, GOOD))
+    assert time.monotonic() - started < 5
 
 
 def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(service: Service) -> None:
@@ -122,14 +152,26 @@ def test_an_endless_body_is_refused_and_cut_off(service: Service, endless: Endle
     assert time.monotonic() - started < BODY_DEADLINE_S + LINGER_S + 5
 
 
-def test_an_endless_body_of_single_bytes_is_refused_and_cut_off(service: Service) -> None:
+def test_an_endless_body_of_single_bytes_is_refused_and_cut_off_while_others_are_served(service: Service) -> None:
     single = b"1\r\nx\r\n" * 5_000
-    with connection(service) as opened:
-        opened.send(head(Transfer_Encoding="chunked"), chunked(FILE))
-        refused = send_until_refused(opened, single)
-        # Whether its bytes or its seconds are up first is a matter of the machine.
-        problem(refused, *((413, "body_too_large") if refused.status_code == 413 else (408, "request_timeout")))
-        assert is_cut_off(opened, single)
+    underway = threading.Event()
+
+    def send_singly() -> tuple[Answer, bool]:
+        with connection(service) as opened:
+            opened.send(head(Transfer_Encoding="chunked"), chunked(FILE), single * 5)
+            underway.set()
+            return send_until_refused(opened, single), is_cut_off(opened, single)
+
+    with ThreadPoolExecutor(1) as clients:
+        waiting = clients.submit(send_singly)
+        assert underway.wait(20)
+        for _ in range(3):
+            certificate(upload(service, GOOD))
+        assert not waiting.done()
+        refused, cut_off = waiting.result()
+    # Whether its bytes or its seconds are up first is a matter of the machine.
+    problem(refused, *((413, "body_too_large") if refused.status_code == 413 else (408, "request_timeout")))
+    assert cut_off
 
 
 def test_a_body_where_none_is_expected_is_cut_off(service: Service) -> None:
@@ -273,14 +315,9 @@ def test_a_request_behind_another_on_the_same_connection_gets_its_own_answer(ser
         assert opened.answer().json() == {"status": "alive"}
 
 
-def test_hundreds_of_clients_that_never_finish_their_request_hurt_nobody(service: Service) -> None:
-    started = [b"", b"POST", head()[:-2], head(Content_Length=1_000) + WHOLE[:100]]
-    with contextlib.ExitStack() as stack:
-        for i in range(200):
-            stack.enter_context(connection(service)).send(started[i % len(started)])
-        before = time.monotonic()
-        for _ in range(5):
-            certificate(upload(service, GOOD))
-        assert time.monotonic() - before < 5
-    with httpx.Client(base_url=service.url) as client:
-        assert client.get("/readyz").json() == {"status": "ready"}
+def test_clients_that_do_not_finish_the_head_of_a_request_are_cut_off(loiterers: Loiterers) -> None:
+    assert all(opened.is_closed() for opened in loiterers.waiting)
+
+
+def test_a_client_that_does_not_finish_the_head_of_its_second_request_is_cut_off(loiterers: Loiterers) -> None:
+    assert loiterers.answered.is_closed()

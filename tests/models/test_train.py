@@ -17,6 +17,8 @@ from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.folder import load
 from soundproof.nets.manifest import WEIGHTS
 from soundproof.nets.specs import CnnSpec, LogMelSpec
+from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.noise_address import Stage, stream_key
 
 RATE_HZ, SAMPLES = 16_000, 3_200
 EPOCHS, STEPS = 2, 3
@@ -159,6 +161,20 @@ def test_training_learns_something(tmp_path: Path, data: Path, monkeypatch: pyte
     assert int(weights["blocks.0.1.num_batches_tracked"]) == EPOCHS * STEPS
     for name in ("blocks.0.0.weight", "blocks.3.0.weight", "linear.weight"):
         assert 1e-4 < float((weights[name] - untrained[name]).abs().max()) < 0.1
+
+
+def test_no_noise_is_met_twice_in_training(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[bytes, int]] = []
+
+    def watched(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        assert stage is Stage.TRAINING
+        drawn.append((key, block))
+        return standard_normal(key, stage, block, shape, device)
+
+    monkeypatch.setattr(train, "standard_normal", watched)
+    run(tmp_path, data, monkeypatch)
+    in_training = [address for address in drawn if address[0] != stream_key("validate")]
+    assert len(set(in_training)) == len(in_training) == EPOCHS * STEPS
 
 
 def test_another_seed_gives_another_model(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

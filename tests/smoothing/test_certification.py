@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.smoothing.plans import plan_with
 
@@ -18,6 +18,7 @@ from soundproof.smoothing.plan import Block, BoundName, Plan
 from soundproof.stats.bounds import error_upper_bound, share_upper_bound
 from soundproof.stats.radius import multiclass_radius, radius
 
+unhurried = settings(deadline=None, derandomize=True)
 # From scipy.stats.beta and scipy.special.ndtri, by another hand: (n, k, alpha) -> radius / sigma, None to abstain.
 FIXED_BUDGET = [
     (10_000, 10_000, 0.001, 3.1985775147383313),
@@ -118,6 +119,7 @@ def test_all_blocks_are_wanted_at_first_selection_before_estimation() -> None:
     assert Certification(plan).wanted() == plan.blocks(Stage.SELECTION) + plan.blocks(Stage.ESTIMATION)
 
 
+@unhurried
 @given(seed=st.integers(0, 2**32), repeats=st.integers(0, 20))
 def test_blocks_in_any_order_and_twice_give_the_same_outcome(seed: int, repeats: int) -> None:
     plan = plan_with(n0=500, n=1_000, block_samples=64)
@@ -268,6 +270,7 @@ def test_no_valid_selection_vote_proposes_no_class() -> None:
     assert outcome.p_a_lower is None
 
 
+@unhurried
 @given(
     counts=st.lists(st.integers(0, 400), min_size=4, max_size=4).filter(lambda c: sum(c) >= 11),
     bound=st.sampled_from(BoundName),

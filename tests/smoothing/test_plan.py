@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.smoothing.plans import plan_with
 
@@ -14,6 +14,7 @@ from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, BoundName, ContractName, TransformName
 from soundproof.stats.radius import radius_ceiling
 
+unhurried = settings(deadline=None, derandomize=True)
 RANGES: dict[str, tuple[float, float]] = {
     "sigma": (1e-6, 1e3),
     "alpha": (1e-9, 0.5),
@@ -86,6 +87,7 @@ def test_the_ceiling_is_what_unanimous_votes_give() -> None:
     assert multiclass.radius_ceiling == radius_ceiling(0.5, 1000, 0.0005)
 
 
+@unhurried
 @given(n0=st.integers(1, 3_000), n=st.integers(10, 20_000), block_samples=st.integers(1, 2_000))
 def test_blocks_partition_the_samples_of_each_stage(n0: int, n: int, block_samples: int) -> None:
     plan = plan_with(n0=n0, n=n, block_samples=block_samples)
@@ -99,6 +101,7 @@ def test_blocks_partition_the_samples_of_each_stage(n0: int, n: int, block_sampl
     assert plan.blocks(Stage.TRAINING) == ()
 
 
+@unhurried
 @given(
     n=st.integers(10, 1_000),
     block_samples=st.integers(1, 300),
