@@ -3,11 +3,13 @@
     python models/train.py models/recipes/speech-commands-12.toml DATA_FOLDER [--out models/speech-commands-12]
 
 One straight run: read the recipe, load the clips, train, write model.json and weights.safetensors. It resumes from
-runs/<name>/ when it was interrupted, and every epoch's randomness is fixed by (seed, epoch), so an interrupted run
-ends where an undisturbed one does. `models/evaluate.py` then measures the result and writes CARD.md.
+runs/<name>/ when a run of the same recipe was interrupted; every epoch's randomness is fixed by (seed, epoch), so an
+interrupted run ends where an undisturbed one does. `models/evaluate.py` then measures the result and writes CARD.md.
 """
 
 import argparse
+import hashlib
+import json
 import math
 import time
 import tomllib
@@ -73,7 +75,7 @@ def train(recipe: dict[str, Any], data: Path, out: Path, device: torch.device) -
     steps_per_epoch = math.ceil(len(labels) / batch)
     autocast = device.type in optimizer_recipe["autocast"]
 
-    run = Path("runs") / recipe["name"] / f"seed-{recipe['seed']}"
+    run = Path("runs") / recipe["name"] / run_name(recipe, len(labels))
     first_epoch = resume(run, model, optimizer)
     for epoch in range(first_epoch, epochs):
         torch.manual_seed(10_007 * recipe["seed"] + epoch)  # dropout, shifts, masks and order of this epoch
@@ -141,6 +143,11 @@ def train(recipe: dict[str, Any], data: Path, out: Path, device: torch.device) -
         ),
     )
     print(f"wrote {out}")
+
+
+def run_name(recipe: dict[str, Any], clips: int) -> str:
+    """Names a run by all that it depends on, so that a changed recipe never resumes another's checkpoint."""
+    return hashlib.sha256(json.dumps([recipe, clips], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def shifted(waveforms: Tensor, most: int) -> Tensor:

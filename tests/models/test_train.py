@@ -144,12 +144,19 @@ def test_a_checkpoint_cut_short_is_not_resumed_from(
         interrupt(patched, STEPS)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, data, patched)
-    checkpoints = tmp_path / "runs" / "tiny" / "seed-3"
+    [checkpoints] = (tmp_path / "runs" / "tiny").iterdir()
     assert [path.name for path in checkpoints.iterdir()] == ["epoch-1.safetensors"]
     (checkpoints / "next.safetensors").write_bytes(b"half of a file")
     run(tmp_path, data, monkeypatch)
     assert "resuming after epoch 1" in capsys.readouterr().out
     assert [path.name for path in checkpoints.iterdir()] == [f"epoch-{EPOCHS}.safetensors"]
+
+
+def test_a_changed_recipe_does_not_resume_the_old_run() -> None:
+    recipe = {"name": "tiny", "optimizer": {"epochs": 2}}
+    changed = {"name": "tiny", "optimizer": {"epochs": 3}}
+    assert train.run_name(recipe, 10) == train.run_name(dict(recipe), 10)
+    assert len({train.run_name(recipe, 10), train.run_name(changed, 10), train.run_name(recipe, 11)}) == 3
 
 
 def test_training_learns_something(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
