@@ -225,21 +225,28 @@ def test_a_client_that_leaves_mid_upload_is_noticed(service: Service, headers: d
     )
 
 
-def test_a_client_that_leaves_mid_run_gives_its_place_back(service: Service) -> None:
+@pytest.mark.parametrize(
+    "behind", [b"", head("GET /livez"), head("GET /livez") * 300], ids=["nothing", "a request", "many requests"]
+)
+def test_a_client_that_leaves_mid_run_gives_its_place_back(service: Service, behind: bytes) -> None:
     cancelled = metric(service, "soundproof_certifications_total", outcome="cancelled")
     body = form(part("audio", YES.read_bytes(), "yes.wav"), part("model", "speech-commands-12"), part("n", "300000"))
-    opened = [Connection(service) for _ in range(3)]
-    try:
-        for each in opened:
-            each.send(head(Content_Length=len(body)), body)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connection(service)).send(head(Content_Length=len(body)), body, behind)
         assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 3)
-    finally:
-        for each in opened:
-            each.close()
     # So many votes of this model take minutes: the places are free because the clients left.
     assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 0)
     assert metric(service, "soundproof_certifications_total", outcome="cancelled") == cancelled + 3
     certificate(upload(service, GOOD))
+
+
+def test_a_client_that_sends_on_and_on_behind_its_request_is_cut_off(service: Service) -> None:
+    body = form(AUDIO, part("model", "speech-commands-12"), part("n", "300000"))
+    with connection(service) as opened:
+        opened.send(head(Content_Length=len(body)), body)
+        assert is_cut_off(opened, head("GET /livez"))
+    assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 0)
 
 
 @pytest.fixture
