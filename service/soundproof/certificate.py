@@ -137,7 +137,7 @@ class Compute(_Part):
 
 
 class CertificateBase(_Part):
-    """What both outcomes say."""
+    """What both outcomes say, in the order in which it is read; each outcome narrows what it can."""
 
     schema_version: Literal["1"] = "1"
     certificate_id: str = Field(
@@ -145,12 +145,27 @@ class CertificateBase(_Part):
     )
     created_at: str = Field(description="UTC, ISO 8601")
     service_version: str
+    outcome: Literal["certified", "abstained"]
     statement: str = Field(description="the certificate in one paragraph")
+    prediction: Prediction | None
     label: str | None = Field(description="the true class, if the caller gave it")
+    correct: bool | None = Field(description="whether the prediction is the label; null without one")
+    radius: float | None = Field(description="l2 radius in the certified space, rounded down")
     radius_unit: str
+    snr_cert_db: float | None = Field(
+        description="20 log10(norm of the certified waveform / radius) in dB, rounded up; lower is stronger; "
+        "null for features and for a silent clip"
+    )
+    p_a_lower: float | None = Field(
+        description="lower confidence bound, under noise, of the probability of the class that selection chose"
+    )
+    saturated: bool = Field(description="all votes agreed: more samples would prove more")
     radius_ceiling: float = Field(description="the radius that unanimous votes would have given")
     snr_floor_db: float | None = Field(description="the SNR of that ceiling: no certificate of this plan goes below it")
     contract: ContractRecord
+    file_domain: FileDomainRecord | None = Field(
+        description="null for features (a ball of features is no ball of audio) and for an abstention"
+    )
     sampling: Sampling
     diagnostics: Diagnostics
     model: ModelRecord
@@ -163,16 +178,9 @@ class CertifiedCertificate(CertificateBase):
 
     outcome: Literal["certified"] = "certified"
     prediction: Prediction
-    correct: bool | None = Field(description="whether the prediction is the label; null without one")
     radius: float = Field(description="l2 radius in the certified space, rounded down", gt=0)
-    snr_cert_db: float | None = Field(
-        description="20 log10(norm of the certified waveform / radius) in dB, rounded up; lower is stronger; "
-        "null for features and for a silent clip"
-    )
-    p_a_lower: float = Field(description="lower confidence bound of the predicted class's probability under noise")
-    saturated: bool = Field(description="all votes agreed: more samples would prove more")
-    file_domain: FileDomainRecord | None = Field(
-        description="null for features: a ball of features is no ball of audio"
+    p_a_lower: float = Field(
+        description="lower confidence bound, under noise, of the probability of the predicted class"
     )
 
 
@@ -180,14 +188,13 @@ class AbstainedCertificate(CertificateBase):
     """The votes do not support any radius. An honest answer, not an error."""
 
     outcome: Literal["abstained"] = "abstained"
-    reason: str
     prediction: None = None
     correct: None = None
     radius: None = None
     snr_cert_db: None = None
-    p_a_lower: float | None = Field(description="lower confidence bound for the class that selection proposed, if any")
     saturated: Literal[False] = False
     file_domain: None = None
+    reason: str = Field(description="why nothing is certified")
 
 
 Certificate = Annotated[CertifiedCertificate | AbstainedCertificate, Field(discriminator="outcome")]

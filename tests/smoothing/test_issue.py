@@ -140,6 +140,21 @@ def test_a_post_processed_certificate_in_words() -> None:
     )
 
 
+def test_what_was_cropped_or_padded_is_said() -> None:
+    cropped = document(facts=replace(FACTS, cropped_frames=8_000))
+    assert "the middle 16000 of the clip's 24000 samples at 16000 Hz, gain held fixed" in cropped["statement"]
+    padded = document(facts=replace(FACTS, padded_frames=4_000))
+    assert padded["contract"]["certified_object"] == (
+        "the clip at 16000 Hz, 16000 samples (4000 of them zero padding), gain held fixed"
+    )
+
+
+def test_the_document_begins_with_what_is_read_first() -> None:
+    order = list(document())
+    assert order.index("outcome") < order.index("statement") < order.index("prediction") < order.index("radius")
+    assert order.index("radius") < order.index("contract") < order.index("sampling") < order.index("compute")
+
+
 @pytest.mark.parametrize(
     ("contract", "what"),
     [

@@ -67,6 +67,7 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
         responses={"default": problem_of("any other error")},
     )
     problems.install(app)

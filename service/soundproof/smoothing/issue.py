@@ -111,7 +111,7 @@ def issue(
         snr = snr_db(facts.norm, outcome.radius) if on_waveform else None
         certificate = CertifiedCertificate(
             **common,
-            statement=_certified_statement(plan, contract, label, outcome.radius, unit, snr, lifted),
+            statement=_certified_statement(plan, facts, contract, label, outcome.radius, unit, snr, lifted),
             prediction=Prediction(index=outcome.prediction, label=label),
             correct=None if circumstances.label is None else label == circumstances.label,
             radius=outcome.radius,
@@ -137,7 +137,7 @@ def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> Contract
     for size in shape:
         dimension *= size
     steps = [*facts.steps, "log_mel"] if on_features and manifest.front_end else list(facts.steps)
-    clip = f"the clip at {facts.prepared_rate_hz} Hz, {facts.dimension} samples, gain held fixed"
+    clip = _clip(facts)
     certified_object = {
         ContractName.WAVEFORM: clip,
         ContractName.FEATURE: f"the features ({' x '.join(map(str, shape))}) of {clip}",
@@ -157,6 +157,15 @@ def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> Contract
         transform=_transform(plan.transform, facts),
         reporting_scale="radius" if on_features else "snr",
     )
+
+
+def _clip(facts: ClipFacts) -> str:
+    """The certified waveform in words; never more than what the model hears."""
+    if facts.cropped_frames:
+        part = f"the middle {facts.dimension} of the clip's {facts.dimension + facts.cropped_frames} samples"
+        return f"{part} at {facts.prepared_rate_hz} Hz, gain held fixed"
+    padding = f" ({facts.padded_frames} of them zero padding)" if facts.padded_frames else ""
+    return f"the clip at {facts.prepared_rate_hz} Hz, {facts.dimension} samples{padding}, gain held fixed"
 
 
 def _transform(name: TransformName, facts: ClipFacts) -> TransformRecord:
@@ -184,6 +193,7 @@ def _radius_unit(facts: ClipFacts) -> str:
 
 def _certified_statement(  # noqa: PLR0913
     plan: Plan,
+    facts: ClipFacts,
     contract: ContractRecord,
     label: str,
     radius: float,
@@ -202,7 +212,7 @@ def _certified_statement(  # noqa: PLR0913
     at_snr = f", that is down to an SNR of {format_up(snr, SNR_DIGITS)} dB" if snr is not None else ""
     return (
         f"{confidence}, the smoothed classifier{behind} answers {label!r} for every waveform within {distance} of "
-        f"{contract.certified_object.split(', for the classifier')[0]}{at_snr}. In the uploaded file's samples "
+        f"{_clip(facts)}{at_snr}. In the uploaded file's samples "
         f"(full scale 1) the distance is {format_down(lifted.radius, RADIUS_DIGITS)} with the gain held, "
         f"{format_down(lifted.gain_recomputed.radius, RADIUS_DIGITS)} with the gain recomputed."
     )
