@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 BUNDLED = ROOT / "models" / "speech-commands-12"
 YES = ROOT / "tests" / "clips" / "yes.wav"
 BODY_DEADLINE_S = 2.0
+SEED_KEY = "for tests only, and long enough for it"
 TINY_SAMPLES = 400
 # There is no TLS here, and to load the system's certificates takes longer than a request.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -68,7 +69,7 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def serving(models: Path, log: Path, **environment: str) -> Iterator[Service]:
     """A service of its own on these models, ready; `environment`: further settings."""
     port = free_port()
-    settings = {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_MODELS": str(models), "SOUNDPROOF_SEED_KEY": "for tests"}
+    settings = {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_MODELS": str(models), "SOUNDPROOF_SEED_KEY": SEED_KEY}
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "soundproof", "serve"],

@@ -31,5 +31,12 @@ def test_without_a_seed_key_every_start_draws_its_own(monkeypatch: pytest.Monkey
 
 
 def test_the_seed_key_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOUNDPROOF_SEED_KEY", "hush")
+    monkeypatch.setenv("SOUNDPROOF_SEED_KEY", "hush" * 8)
     assert "hush" not in repr(Settings())
+
+
+def test_a_seed_key_that_could_be_guessed_is_refused_without_printing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDPROOF_SEED_KEY", "hush")
+    with pytest.raises(ValidationError, match="at least 32") as refused:
+        Settings()
+    assert "hush" not in str(refused.value)

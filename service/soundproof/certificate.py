@@ -35,6 +35,7 @@ class Representation(_Part):
     """How the uploaded samples became the certified point."""
 
     steps: list[str] = Field(description="what was really done, in order: of mono, resample, crop_pad, gain, log_mel")
+    pipeline: str = Field(description="version of what these steps do; docs/contracts.md defines it")
     sample_rate_hz: int
     dimension: int = Field(description="numbers in the certified point")
     shape: list[int] = Field(description="the certified point's shape: [samples] or [mel bands, frames]")
@@ -80,10 +81,11 @@ class FileDomainRecord(_Part):
     radius: float = Field(description="l2, with the gain held at its clean value; rounded down")
     snr_db: float | None = Field(description="20 log10(norm of the file / radius), rounded up; null for a silent file")
     radius_dbfs: float = Field(description="level of white noise of that norm over the whole file, 0 dBFS = RMS 1")
-    radius_lsb: float = Field(description="the radius in steps of 16-bit samples")
+    radius_lsb: float = Field(description="the l2 radius (not per sample) in steps of 16-bit samples")
     operator_norm: float = Field(description="upper bound of the l2 norm of mono mix, resampling and crop/pad together")
-    gain_recomputed: GainRecomputed = Field(
-        description="the same when the gain is computed anew from the perturbed file, as a deployed pipeline does"
+    gain_recomputed: GainRecomputed | None = Field(
+        description="the same when the gain is computed anew from the perturbed file, as a deployed pipeline does; "
+        "null where the transform's level is the clean clip's own, which such a pipeline would compute anew as well"
     )
 
 
@@ -99,6 +101,7 @@ class Sampling(_Part):
     invalid: int = Field(description="estimation votes whose logits were not finite; they count against every class")
     samples_used: int = Field(description="estimation votes drawn")
     block_samples: int = Field(description="noise samples that share one noise address")
+    generator: str = Field(description="what drew the noise; another one draws other noise from the same address")
 
 
 class Diagnostics(_Part):
@@ -118,6 +121,7 @@ class ModelRecord(_Part):
 
 class AudioRecord(_Part):
     sha256: str = Field(description="of the uploaded bytes")
+    samples_sha256: str = Field(description="of rate and samples, which name the clip's noise; equal for equal sounds")
     sample_rate_hz: int
     channels: int
     frames: int
@@ -131,7 +135,7 @@ class AudioRecord(_Part):
 class Compute(_Part):
     device: str
     precision: str
-    queue_s: float = Field(description="seconds from admission to the first block of noise")
+    queue_s: float = Field(description="seconds from admission until a worker was given the clip")
     run_s: float = Field(description="seconds from then to the last vote")
     samples_per_second: float
 
@@ -164,7 +168,8 @@ class CertificateBase(_Part):
     snr_floor_db: float | None = Field(description="the SNR of that ceiling: no certificate of this plan goes below it")
     contract: ContractRecord
     file_domain: FileDomainRecord | None = Field(
-        description="null for features (a ball of features is no ball of audio) and for an abstention"
+        description="null for features (a ball of features is no ball of audio), for an abstention, and where the "
+        "rounding of the preparation may use up the radius"
     )
     sampling: Sampling
     diagnostics: Diagnostics
@@ -174,7 +179,7 @@ class CertificateBase(_Part):
 
 
 class CertifiedCertificate(CertificateBase):
-    """The smoothed classifier provably holds its answer on a ball."""
+    """With confidence 1 - alpha, the smoothed classifier holds its answer on the ball."""
 
     outcome: Literal["certified"] = "certified"
     prediction: Prediction

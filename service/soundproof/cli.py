@@ -197,9 +197,9 @@ def _fault(file: Path, error: OSError | ProblemError, as_json: bool) -> int:
 
 
 def _row(certificate: CertifiedCertificate | AbstainedCertificate) -> tuple[str, ...]:
-    votes = f"{max(certificate.sampling.counts)}/{certificate.sampling.n}"
     if isinstance(certificate, AbstainedCertificate):
-        return "abstained", "", "", "", "", "", votes
+        return "abstained", "", "", "", "", "", ""
+    votes = f"{certificate.sampling.counts[certificate.prediction.index]}/{certificate.sampling.n}"
     answer = certificate.prediction.label + {True: " (right)", False: " (WRONG)", None: ""}[certificate.correct]
     domain = certificate.file_domain
     return (

@@ -22,7 +22,7 @@ SoundproofError
     ├── QueueFull               more work admitted than can be held; try later
     ├── WorkerLost              the work ended its worker again and again
     ├── WorkerFault             an error of ours while working
-    ├── DeviceMemoryExhausted   not even one noise sample fits on the device
+    ├── DeviceMemoryExhausted   a block of noise and the smallest chunk do not fit on the device
     └── EngineStopped           the service is shutting down
 """
 

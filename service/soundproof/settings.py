@@ -6,11 +6,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SHORTEST_SEED_KEY = 32
+
 
 class Settings(BaseSettings):
     """Every setting, its unit and its default. The variable is SOUNDPROOF_ and the name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="SOUNDPROOF_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SOUNDPROOF_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -30,7 +32,8 @@ class Settings(BaseSettings):
     queue_audio_bytes: int = Field(64 << 20, ge=1, description="decoded audio held by admitted requests")
     seed_key: SecretStr = Field(
         SecretStr(""),
-        description="secret that the service's own seeds are derived with; empty: a fresh one at every start",
+        description="secret of at least 32 characters that the service's own seeds are derived with; "
+        "empty: a fresh one at every start",
         validate_default=True,
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
@@ -38,5 +41,9 @@ class Settings(BaseSettings):
     @field_validator("seed_key")
     @classmethod
     def _never_guessable(cls, key: SecretStr) -> SecretStr:
-        """Whoever knows the key can pick requests whose seeds they like."""
-        return key if key.get_secret_value() else SecretStr(secrets.token_hex(32))
+        """Certificates publish seeds and what they were derived from: a key that can be guessed can be found out, and
+        whoever knows it can pick requests whose seeds they like."""
+        secret = key.get_secret_value()
+        if secret and len(secret) < SHORTEST_SEED_KEY:
+            raise ValueError(f"SOUNDPROOF_SEED_KEY has {len(secret)} characters; it needs at least {SHORTEST_SEED_KEY}")
+        return key if secret else SecretStr(secrets.token_hex(32))

@@ -87,7 +87,7 @@ def test_noise_that_drowns_the_clip_is_answered_with_an_abstention(service: Serv
 
 
 def test_a_feature_certificate_claims_nothing_about_waveforms(service: Service) -> None:
-    certificate = certify(service, contract="feature", sigma=0.01, n=200)
+    certificate = certify(service, YES.read_bytes(), model="speech-commands-12", contract="feature", n=200)
     assert certificate["snr_cert_db"] is None
     assert certificate["snr_floor_db"] is None
     assert certificate["file_domain"] is None
@@ -104,6 +104,29 @@ def test_a_post_processed_certificate_names_its_transform(service: Service, tran
     assert certificate["contract"]["transform"]["uses_clean_level"] is (transform == "peak_clean")
 
 
+def test_features_of_a_model_without_a_front_end_are_refused(service: Service) -> None:
+    with service.client() as client:
+        answer = client.post("/certify", files={"audio": CLIP}, data={"contract": "feature"})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_plan"
+
+
+def test_packing_the_same_sound_differently_does_not_draw_another_seed(service: Service) -> None:
+    packed = [certify(service, CLIP + bytes([i]), n=200) for i in range(3)]
+    assert len({certificate["audio"]["sha256"] for certificate in packed}) == 3
+    assert len({certificate["audio"]["samples_sha256"] for certificate in packed}) == 1
+    assert len({certificate["sampling"]["seed"] for certificate in packed}) == 1
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000, 192_000])
+def test_channels_that_cancel_are_silence_at_every_rate(service: Service, rate_hz: int) -> None:
+    left = 0.1 * np.random.default_rng(rate_hz).standard_normal(rate_hz // 4)
+    with service.client() as client:
+        answer = client.post("/certify", files={"audio": encode_pcm16(np.stack([left, -left]), rate_hz)})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "silent_audio"
+
+
 def test_the_multiclass_bound_is_named_and_spends_half_of_alpha_on_each_side(service: Service) -> None:
     certificate = certify(service, bound="multiclass", sigma=0.01, n=1000, alpha=0.002)
     assert certificate["sampling"]["bound"] == "multiclass"
@@ -116,7 +139,7 @@ def test_stereo_at_another_rate_is_certified_and_lifted_to_the_file(service: Ser
     certificate = certify(service, encode_pcm16(samples.astype(np.float32), 44_100), sigma=0.01, n=200)
     assert certificate["contract"]["representation"]["steps"] == ["mono", "resample", "crop_pad", "gain"]
     domain, gain = certificate["file_domain"], certificate["contract"]["representation"]["gain"]["value"]
-    assert domain["radius"] == pytest.approx(certificate["radius"] / (gain * domain["operator_norm"]), rel=1e-9)
+    assert domain["radius"] == pytest.approx(certificate["radius"] / (gain * domain["operator_norm"]), rel=1e-8)
     assert domain["gain_recomputed"]["radius"] <= domain["radius"]
     assert certificate["audio"]["cropped_frames"] == 16_000 - TINY_SAMPLES
 

@@ -30,18 +30,27 @@ def read_samples(data: bytes) -> list[list[float]]:
     [
         (16, [0, 1, -1, 32767, -32768]),
         (24, [0, 1, -1, 2**23 - 1, -(2**23)]),
-        (32, [0, 1, -1, 2**31 - 256, -(2**31)]),
+        (32, [0, 1, -1, 2**31 - 1, -(2**31)]),
     ],
 )
 def test_integers_are_divided_by_full_scale(bits: int, integers: list[int]) -> None:
     waveform = wav.read(wav_bytes(encode_integers(integers, bits), bits=bits))
-    assert waveform.samples.dtype == np.float32
+    assert waveform.samples.dtype == (np.float64 if bits == 32 else np.float32)  # the smaller that holds them exactly
     assert waveform.samples.tolist() == [[value / 2 ** (bits - 1) for value in integers]]
     assert (waveform.channels, waveform.frames, waveform.sample_rate_hz) == (1, 5, 16000)
 
 
-def test_32_bit_integers_are_rounded_to_float32() -> None:
-    assert read_samples(wav_bytes(encode_integers([2**31 - 1], 32), bits=32)) == [[1.0]]
+def test_the_same_sound_has_the_same_digest_in_every_encoding_and_container() -> None:
+    values = [1, -2, 300, -32768]
+    same = {
+        wav.read(wav_bytes(encode_integers(values, 16))).digest,
+        wav.read(wav_bytes(encode_integers([value << 16 for value in values], 32), bits=32)).digest,
+        wav.read(wav_bytes(encode_floats([value / 32768 for value in values]), tag=FLOAT, bits=32)).digest,
+        wav.read(wav_bytes(encode_integers(values, 16), before_fmt=[LIST], after_riff=b"tail")).digest,
+    }
+    assert len(same) == 1
+    assert wav.read(wav_bytes(encode_integers(values, 16), rate_hz=8000)).digest not in same
+    assert wav.read(wav_bytes(encode_integers(values, 16), channels=2)).digest not in same
 
 
 def test_floats_are_read_as_they_are_even_beyond_full_scale() -> None:

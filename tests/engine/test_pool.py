@@ -16,7 +16,8 @@ from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
 from soundproof.engine.pool import Pool
-from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerLost
+from soundproof.engine.run import Run
+from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerFault, WorkerLost
 from soundproof.nets.manifest import WEIGHTS, read_manifest
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
 
@@ -200,7 +201,48 @@ async def test_a_refused_model_fails_its_requests_with_the_reason(
         with pytest.raises(ModelUnavailable, match="digest"):
             await pool.certify(plan, waveform, SAMPLES)
         assert pool.obstacle is not None
-        assert "no model could be loaded" in pool.obstacle
+        assert "digest" in pool.obstacle
+
+
+async def test_a_model_changed_on_disk_is_never_certified_under_the_old_name(
+    waveform: Waveform, tmp_path: Path
+) -> None:
+    changing = tmp_path / "linear"
+    write_linear(changing, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
+    old = plan_for(changing, n=500)
+    async with running(changing, Watch()) as pool:
+        await pool.certify(old, waveform, SAMPLES)
+        write_linear(changing, *random_linear(SAMPLES, classes=3, seed=1), gain=RMS_GAIN)
+        first_worker = pool.slots[0].pid
+        pool.slots[0].kill()
+        with pytest.raises(ModelUnavailable, match="no longer the one"):
+            await asyncio.wait_for(pool.certify(old, waveform, SAMPLES), 60)
+        assert pool.slots[0].pid != first_worker
+
+
+async def test_workers_that_cannot_start_fail_what_waits_and_refuse_the_rest(folder: Path, waveform: Waveform) -> None:
+    async with running(folder, Watch(), command=(sys.executable, "-c", "raise SystemExit(1)")) as pool:
+        waiting = asyncio.create_task(pool.certify(plan_for(folder), waveform, SAMPLES))
+        with pytest.raises(ModelUnavailable, match="before it was ready"):
+            await asyncio.wait_for(waiting, 60)
+        with pytest.raises(ModelUnavailable):
+            await pool.certify(plan_for(folder), waveform, SAMPLES)
+        assert pool.obstacle is not None
+        assert "before it was ready" in pool.obstacle
+
+
+async def test_a_fault_of_the_coordinator_fails_the_run_and_nothing_else(
+    folder: Path, waveform: Waveform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch()
+    async with running(folder, watch) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(Run, "record", lambda *_: 1 / 0)
+            with pytest.raises(WorkerFault):
+                await asyncio.wait_for(pool.certify(plan_for(folder), waveform, SAMPLES), 60)
+        small = await asyncio.wait_for(pool.certify(plan_for(folder, n=500), waveform, SAMPLES), 60)
+    assert sum(small.outcome.tally.estimation) == 500
+    assert watch.losses == 0
 
 
 def faulty(fault: str, *arguments: str) -> tuple[str, ...]:

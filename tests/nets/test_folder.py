@@ -179,7 +179,7 @@ def test_a_wrong_digest_is_refused_before_the_weights_are_opened(folder: Path, m
     def opened(*_: object) -> dict[str, Tensor]:
         raise AssertionError("weights of an unknown origin were opened")
 
-    monkeypatch.setattr("soundproof.nets.folder.load_file", opened)
+    monkeypatch.setattr("soundproof.nets.folder.parse", opened)
     change_manifest(folder, (("weights_sha256",), 64 * "0"))
     message = refusal(folder)
     assert f"the digest of {WEIGHTS} is {weights_digest(folder)}" in message

@@ -17,7 +17,7 @@ from tests.smoothing.plans import plan_with
 from soundproof.audio.facts import ClipFacts
 from soundproof.certificate import UNADDRESSED, Certificate, Compute, canonical_json, content_id
 from soundproof.nets.manifest import ModelManifest, Training
-from soundproof.nets.specs import CnnSpec, LinearSpec, LogMelSpec
+from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.smoothing.certification import Abstained, Certified, Geometry, Tally
 from soundproof.smoothing.issue import Circumstances, issue
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
@@ -87,6 +87,7 @@ ABSTAINED = Abstained(
 )
 CIRCUMSTANCES = Circumstances(
     audio_sha256="cd" * 32,
+    generator="numpy philox-4x64, ziggurat, float32",
     label=None,
     seed_source="service",
     compute=Compute(device="cpu", precision="float32", queue_s=0.1, run_s=1.5, samples_per_second=6_733.3),
@@ -114,30 +115,30 @@ def plan_of(contract: ContractName, transform: TransformName = TransformName.FIX
     return replace(PLAN, contract=contract, transform=transform)
 
 
+CLIP = "the clip at 16000 Hz, 16000 samples, gain held fixed"
+SMOOTHED = "With confidence 99.9 %, the smoothed classifier (model 'tiny' 1, noise sigma 0.0025)"
+LIFTED = (
+    ", that is down to an SNR of 83.984 dB. In the uploaded file's samples (full scale 1) the distance is 0.00199911 "
+    "with the gain held, 0.00199911 with the gain recomputed."
+)
+AT_RMS_1 = "l2 distance 0.00799644 (waveform amplitude at RMS 1)"
+
+
 def test_a_waveform_certificate_in_words() -> None:
-    assert document()["statement"] == (
-        "With confidence 99.9 %, the smoothed classifier answers 'yes' for every waveform within l2 distance "
-        "0.00799644 (waveform amplitude at RMS 1) of the clip at 16000 Hz, 16000 samples, gain held fixed, that is "
-        "down to an SNR of 83.984 dB. In the uploaded file's samples (full scale 1) the distance is 0.00199911 with "
-        "the gain held, 0.00199911 with the gain recomputed."
-    )
+    words = f"{SMOOTHED} answers 'yes' for every waveform within {AT_RMS_1} of {CLIP}{LIFTED}"
+    assert document()["statement"] == words
 
 
 def test_a_feature_certificate_in_words() -> None:
     assert document(plan_of(ContractName.FEATURE))["statement"] == (
-        "With confidence 99.9 %, the smoothed classifier answers 'yes' for every point within l2 distance 0.00799644 "
-        "(log-mel, nats) of the features (64 x 101) of the clip at 16000 Hz, 16000 samples, gain held fixed. This says "
-        "nothing about waveforms."
+        f"{SMOOTHED} answers 'yes' for every point within l2 distance 0.00799644 (log-mel, nats) of the features "
+        f"(64 x 101) of {CLIP}. This says nothing about waveforms."
     )
 
 
 def test_a_post_processed_certificate_in_words() -> None:
-    assert document(plan_of(ContractName.POST_PROCESSED, TransformName.PEAK))["statement"] == (
-        "With confidence 99.9 %, the smoothed classifier behind the transform 'peak' answers 'yes' for every waveform "
-        "within l2 distance 0.00799644 (waveform amplitude at RMS 1) of the clip at 16000 Hz, 16000 samples, gain held "
-        "fixed, that is down to an SNR of 83.984 dB. In the uploaded file's samples (full scale 1) the distance is "
-        "0.00199911 with the gain held, 0.00199911 with the gain recomputed."
-    )
+    behind = f"{SMOOTHED} behind the transform 'peak' answers 'yes' for every waveform within {AT_RMS_1} of {CLIP}"
+    assert document(plan_of(ContractName.POST_PROCESSED, TransformName.PEAK))["statement"] == behind + LIFTED
 
 
 def test_what_was_cropped_or_padded_is_said() -> None:
@@ -147,6 +148,27 @@ def test_what_was_cropped_or_padded_is_said() -> None:
     assert padded["contract"]["certified_object"] == (
         "the clip at 16000 Hz, 16000 samples (4000 of them zero padding), gain held fixed"
     )
+
+
+def facts_at_unit_level(policy: GainPolicy) -> ClipFacts:
+    """RMS 1 and peak 1, by this policy."""
+    return replace(FACTS, gain_policy=policy, gain_target=1.0, peak=1.0)
+
+
+def test_a_level_of_the_clips_own_is_said_and_no_recomputed_gain_is_claimed() -> None:
+    """A pipeline that computes the gain anew would compute the transform's level anew as well: another classifier."""
+    found = document(plan_of(ContractName.POST_PROCESSED, TransformName.PEAK_CLEAN))
+    assert found["file_domain"]["gain_recomputed"] is None
+    assert (
+        "behind the transform 'peak_clean', whose level is held at this clip's own, 3.5, answers" in found["statement"]
+    )
+    assert "recomputed" not in found["statement"]
+
+
+def test_a_radius_that_rounding_may_use_up_has_no_file_domain() -> None:
+    found = document(facts=replace(FACTS, file_norm=1e12))
+    assert found["file_domain"] is None
+    assert "uploaded" not in found["statement"]
 
 
 def test_the_document_begins_with_what_is_read_first() -> None:
@@ -239,14 +261,6 @@ def test_a_feature_certificate_has_no_numbers_about_audio() -> None:
     assert found["contract"]["representation"]["steps"] == ["mono", "resample", "gain", "log_mel"]
 
 
-def test_the_features_of_a_model_without_a_front_end_are_the_waveform() -> None:
-    manifest = MANIFEST.model_copy(update={"architecture": LinearSpec(), "front_end": None})
-    found = document(plan_of(ContractName.FEATURE), manifest=manifest)
-    assert found["radius_unit"] == "waveform amplitude at RMS 1"
-    assert found["contract"]["representation"]["shape"] == [16_000]
-    assert "log_mel" not in found["contract"]["representation"]["steps"]
-
-
 @pytest.mark.parametrize(
     ("facts", "unit"),
     [
@@ -266,7 +280,7 @@ def test_the_unit_of_a_radius_says_at_which_level(facts: ClipFacts, unit: str) -
         (TransformName.RMS, 1.0, GainPolicy.RMS),
         (TransformName.CLIP, 1.0, None),
         (TransformName.PEAK, 1.0, None),
-        (TransformName.PEAK_CLEAN, 3.5, GainPolicy.PEAK),
+        (TransformName.PEAK_CLEAN, 1.0, GainPolicy.PEAK),
     ],
 )
 def test_a_transform_says_whether_its_level_is_the_clips_own(
@@ -274,9 +288,9 @@ def test_a_transform_says_whether_its_level_is_the_clips_own(
 ) -> None:
     """It is, unless the gain policy brings every clip to that level."""
     for policy in (GainPolicy.RMS, GainPolicy.PEAK):
-        found = document(
-            plan_of(ContractName.POST_PROCESSED, transform), facts=replace(FACTS, gain_policy=policy, gain_target=1.0)
-        )["contract"]["transform"]
+        found = document(plan_of(ContractName.POST_PROCESSED, transform), facts=facts_at_unit_level(policy))[
+            "contract"
+        ]["transform"]
         assert found["name"] == transform.value
         assert found["level"] == (None if level is None else pytest.approx(level))
         assert found["uses_clean_level"] is (owner is not None and policy is not owner)
@@ -304,6 +318,7 @@ def test_the_sampling_and_the_diagnostics_are_those_of_the_tally() -> None:
         "invalid": 0,
         "samples_used": 10_000,
         "block_samples": 128,
+        "generator": "numpy philox-4x64, ziggurat, float32",
     }
     assert found["diagnostics"]["samples"] == 100
     assert found["diagnostics"]["d_geom"] == pytest.approx(6.5e-8)

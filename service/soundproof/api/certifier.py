@@ -15,7 +15,7 @@ from soundproof.audio import wav
 from soundproof.audio.waveform import Waveform
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate, Compute
 from soundproof.engine.pool import Pool
-from soundproof.errors import EngineError, ModelError, SoundproofError, UnknownLabel
+from soundproof.errors import EngineError, InvalidPlan, ModelError, SoundproofError, UnknownLabel
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.issue import Circumstances, issue
 from soundproof.smoothing.plan import ContractName, Plan
@@ -63,12 +63,19 @@ class Certifier:
                 f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
                 f"Classes: {', '.join(manifest.classes)}.",
             )
+        if form.fields.contract is ContractName.FEATURE and manifest.front_end is None:
+            raise InvalidPlan(
+                f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
+                "Use contract 'waveform', which is the same for it.",
+            )
         audio_sha256, waveform = await self._read(form.audio)
-        plan, seed_source = self._plan(form.fields, manifest, audio_sha256)
+        samples_sha256 = await asyncio.to_thread(lambda: waveform.digest)
+        plan, seed_source = self._plan(form.fields, manifest, samples_sha256)
         finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
         self.metrics.computed(finished.queue_s, finished.run_s)
         circumstances = Circumstances(
             audio_sha256=audio_sha256,
+            generator=finished.generator,
             label=form.fields.label,
             seed_source=seed_source,
             compute=Compute(
@@ -91,14 +98,14 @@ class Certifier:
         return hashlib.sha256(audio).hexdigest(), wav.read(audio, max_duration_s=self.max_duration_s)
 
     def _plan(
-        self, fields: CertifyFields, manifest: ModelManifest, audio_sha256: str
+        self, fields: CertifyFields, manifest: ModelManifest, samples_sha256: str
     ) -> tuple[Plan, Literal["service", "caller"]]:
         space: Literal["feature", "waveform"] = "feature" if fields.contract is ContractName.FEATURE else "waveform"
         sigma = fields.sigma if fields.sigma is not None else manifest.recommended_sigma[space]
         seed = fields.seed
         if seed is None:
             content = (
-                audio_sha256,
+                samples_sha256,
                 manifest.digest,
                 fields.contract.value,
                 fields.transform.value,
@@ -121,7 +128,7 @@ class Certifier:
             alpha=fields.alpha,
             bound=fields.bound,
             seed=seed,
-            clip_sha256=audio_sha256,
+            clip_sha256=samples_sha256,
         )
         return plan, "service" if fields.seed is None else "caller"
 
@@ -129,7 +136,8 @@ class Certifier:
 def own_seed(key: bytes, *content: str) -> int:
     """A seed that whoever sends the request cannot choose: a keyed hash of its content, 53 bits.
 
-    The same request gets the same seed, so trying again does not try another one.
+    Under one key the same sound and plan get the same seed, however the file is packed, so trying again does not try
+    another one. Another key, sample, sigma, n, alpha, bound or transform does: each of those is a try of its own.
     """
     digest = hmac.digest(key, "\x1f".join(content).encode(), "sha256")
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)

@@ -16,6 +16,9 @@ from soundproof.audio.waveform import Waveform
 from soundproof.errors import SilentAudio
 from soundproof.terms import Gain, GainPolicy
 
+# What the linear steps leave of a file, as a share of the most they could: below this it is mostly their rounding.
+SILENT_SHARE = 2.0**-26
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -36,11 +39,12 @@ def prepare(waveform: Waveform, *, sample_rate_hz: int, clip_samples: int, gain:
     the extra one is at the end. RMS is taken over all `clip_samples` samples, padding included. Only the part of the
     file that reaches x is resampled, so the cost grows with the clip's length at the model, not with the file's.
 
-    Raises SilentAudio if the gain policy needs a level and the part that reaches the model has none, and
+    Raises SilentAudio if the gain policy needs a level and the part that reaches the model has none (SILENT_SHARE), and
     UnsupportedRate if the two rates have no short ratio.
     """
     linear, cropped_frames, padded_frames = _linear(waveform, sample_rate_hz, clip_samples)
-    scale = _scale(linear, gain)
+    norm_bound = _mix_norm(waveform.channels) * operator_norm(waveform.sample_rate_hz, sample_rate_hz)
+    scale = _scale(linear, gain, least_norm=SILENT_SHARE * norm_bound * waveform.norm)
     x = linear * scale
     done = {
         "mono": waveform.channels > 1,
@@ -62,7 +66,7 @@ def prepare(waveform: Waveform, *, sample_rate_hz: int, clip_samples: int, gain:
         gain_policy=gain.policy,
         gain_target=gain.target,
         gain=scale,
-        operator_norm=_mix_norm(waveform.channels) * operator_norm(waveform.sample_rate_hz, sample_rate_hz),
+        operator_norm=norm_bound,
         linear_norm=_norm(linear),
         norm=_norm(x),
         peak=float(x.abs().max()),
@@ -77,11 +81,10 @@ def _linear(waveform: Waveform, sample_rate_hz: int, clip_samples: int) -> tuple
     frames = resampled_frames(waveform.frames, waveform.sample_rate_hz, sample_rate_hz)
     cropped, padded = max(frames - clip_samples, 0), max(clip_samples - frames, 0)
     first = cropped // 2
-    # Mixing after resampling is the same map as before it, and never makes a float64 copy of a whole file.
-    channels = resample(waveform.samples, waveform.sample_rate_hz, sample_rate_hz, first, first + frames - cropped)
-    mono = channels.mean(dim=0)  # (frames - cropped,)
+    rate, last = waveform.sample_rate_hz, first + frames - cropped
+    mixed = resample(waveform.samples, rate, sample_rate_hz, first, last, mono=True)[0]  # (frames - cropped,)
     before = padded // 2
-    return torch.nn.functional.pad(mono, (before, padded - before)), cropped, padded
+    return torch.nn.functional.pad(mixed, (before, padded - before)), cropped, padded
 
 
 def _mix_norm(channels: int) -> float:
@@ -89,15 +92,15 @@ def _mix_norm(channels: int) -> float:
     return 1.0 if channels == 1 else math.nextafter(1 / math.sqrt(channels), math.inf)
 
 
-def _scale(linear: Tensor, gain: Gain) -> float:
+def _scale(linear: Tensor, gain: Gain, *, least_norm: float) -> float:
     if gain.target is None:
         return 1.0
-    level = float(linear.abs().max()) if gain.policy is GainPolicy.PEAK else _norm(linear) / math.sqrt(linear.numel())
-    if level <= 0:
+    if _norm(linear) <= least_norm:
         raise SilentAudio(
             "The part of the clip that the model hears is digital silence, so no gain brings it to the model's level.",
             "Send a clip with sound in it; channels that cancel each other in the mono mix are silence too.",
         )
+    level = float(linear.abs().max()) if gain.policy is GainPolicy.PEAK else _norm(linear) / math.sqrt(linear.numel())
     return gain.target / level
 
 

@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchaudio.transforms import Resample
 
+from soundproof.audio.waveform import Samples
 from soundproof.errors import UnsupportedRate
 
 # A ratio such as 44,101 : 16,000 makes a kernel of 700 million taps; allowed rates stay below half a million.
@@ -24,26 +24,35 @@ def resampled_frames(frames: int, orig_hz: int, new_hz: int) -> int:
     return -(-frames * new_hz // orig_hz)
 
 
-def resample(samples: NDArray[np.float32], orig_hz: int, new_hz: int, start: int, stop: int) -> Tensor:
+def resample(  # noqa: PLR0913
+    samples: Samples, orig_hz: int, new_hz: int, start: int, stop: int, *, mono: bool = False
+) -> Tensor:
     """Output frames [start, stop) of torchaudio's windowed-sinc resampler (its defaults), a linear map per channel.
 
-    `samples`: (channels, frames); the result: (channels, stop - start) float64. Only the input frames that reach the
-    wanted output are touched, a bounded number at a time. Raises UnsupportedRate if the rates have no short ratio.
+    `samples`: (channels, frames); the result: (channels, stop - start) float64, or (1, stop - start) of the channels'
+    mean if `mono`. The mean is taken before the filters, where it is exact: channels that cancel leave zeros, not the
+    filters' rounding errors. Only the input frames that reach the wanted output are touched, a bounded number at a
+    time. Raises UnsupportedRate if the rates have no short ratio.
     """
     if orig_hz == new_hz:
-        return torch.from_numpy(samples[:, start:stop].astype(np.float64))
+        return _exact(samples[:, start:stop], mono)
     resampler = _resampler(orig_hz, new_hz)
     firsts = range(start, stop, _CHUNK_FRAMES)
-    return torch.cat([_window(samples, resampler, i, min(i + _CHUNK_FRAMES, stop)) for i in firsts], dim=-1)
+    pieces = [_window(samples, resampler, i, min(i + _CHUNK_FRAMES, stop), mono) for i in firsts]
+    return torch.cat(pieces, dim=-1)
 
 
-def _window(samples: NDArray[np.float32], resampler: Resample, start: int, stop: int) -> Tensor:
+def _exact(samples: Samples, mono: bool) -> Tensor:
+    exact = samples.astype(np.float64)
+    return torch.from_numpy(exact.mean(axis=0, keepdims=True) if mono else exact)
+
+
+def _window(samples: Samples, resampler: Resample, start: int, stop: int, mono: bool) -> Tensor:
     """The filters repeat every `orig` input and `new` output frames, so the input is cut at whole periods."""
     orig, new = resampler.orig_freq // resampler.gcd, resampler.new_freq // resampler.gcd
     reach = -(-resampler.width // orig)  # periods of input that a filter reaches beyond its own
     first, last = max(start // new - reach, 0), -(-stop // new) + reach
-    window = torch.from_numpy(samples[:, first * orig : last * orig].astype(np.float64))
-    resampled: Tensor = resampler(window)
+    resampled: Tensor = resampler(_exact(samples[:, first * orig : last * orig], mono))
     return resampled[:, start - first * new : stop - first * new]
 
 

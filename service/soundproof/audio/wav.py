@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundproof.audio import formats
-from soundproof.audio.waveform import Waveform
+from soundproof.audio.waveform import Samples, Waveform
 from soundproof.errors import (
     AudioTooLong,
     EmptyAudio,
@@ -176,8 +176,8 @@ def _convert(body: memoryview, encoding: _Format, max_duration_s: float) -> NDAr
     return np.ascontiguousarray(interleaved.reshape(frames, encoding.channels).T)
 
 
-def _amplitudes(body: memoryview, encoding: _Format) -> NDArray[np.float32]:
-    """(frames * channels,) float32, full scale 1; never a view of the upload."""
+def _amplitudes(body: memoryview, encoding: _Format) -> Samples:
+    """(frames * channels,), full scale 1, exactly as the file says it; never a view of the upload."""
     if encoding.is_float:
         return np.frombuffer(body, "<f4").astype(np.float32)
     if encoding.bits == 16:
@@ -188,13 +188,12 @@ def _amplitudes(body: memoryview, encoding: _Format) -> NDArray[np.float32]:
         bytes_ = np.zeros((len(body) // 3, 4), np.uint8)
         bytes_[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
         samples = bytes_.view("<i4")[:, 0].astype(np.float32)
-    else:
-        samples = np.frombuffer(body, "<i4").astype(np.float32)
-    samples *= 2.0**-31
-    return samples
+        samples *= 2.0**-31
+        return samples
+    return np.frombuffer(body, "<i4").astype(np.float64) * 2.0**-31  # 32 bits do not fit into float32
 
 
-def _refuse_samples(interleaved: NDArray[np.float32]) -> None:
+def _refuse_samples(interleaved: Samples) -> None:
     with np.errstate(invalid="ignore"):
         first = int(np.argmin(np.abs(interleaved) <= MAX_AMPLITUDE))
     raise InvalidSamples(

@@ -1,6 +1,8 @@
 """Decoded audio: samples with their rate, and nothing else."""
 
+import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +12,18 @@ from numpy.typing import NDArray
 _BLOCK_FRAMES = 1 << 16
 
 
+Samples = NDArray[np.float32] | NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class Waveform:
     """A clip as its file holds it. Survives pickling; the samples are not to be written to.
 
-    `samples`: (channels, frames) float32, full scale 1.
-    `sample_rate_hz`: frames per second.
+    `samples`: (channels, frames), full scale 1; float32, or float64 where the file has more than 24 bits, so that every
+    encoding is held exactly. `sample_rate_hz`: frames per second.
     """
 
-    samples: NDArray[np.float32]
+    samples: Samples
     sample_rate_hz: int
 
     @property
@@ -36,14 +41,21 @@ class Waveform:
     @property
     def norm(self) -> float:
         """l2 norm over all samples of all channels, summed in float64."""
-        return math.sqrt(
-            math.fsum(
-                float(np.dot(block, block))
-                for channel in self.samples
-                for start in range(0, self.frames, _BLOCK_FRAMES)
-                for block in [channel[start : start + _BLOCK_FRAMES].astype(np.float64)]
-            )
-        )
+        return math.sqrt(math.fsum(float(np.dot(block, block)) for block in self._blocks()))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the rate and the samples: equal for two files of the same sound, whatever else is in them."""
+        digest = hashlib.sha256(f"{self.sample_rate_hz} Hz, {self.channels} channels, {self.frames} frames".encode())
+        for block in self._blocks():
+            digest.update((block + 0.0).astype("<f8").tobytes())  # + 0.0: minus zero is zero
+        return digest.hexdigest()
+
+    def _blocks(self) -> Iterator[NDArray[np.float64]]:
+        """All samples in float64, channel by channel, a bounded number at a time."""
+        for channel in self.samples:
+            for start in range(0, self.frames, _BLOCK_FRAMES):
+                yield channel[start : start + _BLOCK_FRAMES].astype(np.float64)
 
     @property
     def peak(self) -> float:

@@ -18,7 +18,7 @@ from soundproof.engine.child import WORKER
 from soundproof.engine.protocol import ClipPrepared, FromWorker, Ready, Refused, RunFailed, RunId, Voted
 from soundproof.engine.run import Finished, Run
 from soundproof.engine.slot import Slot
-from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerLost
+from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerFault, WorkerLost
 from soundproof.smoothing.plan import Plan
 
 log = logging.getLogger("soundproof.engine")
@@ -27,6 +27,8 @@ log = logging.getLogger("soundproof.engine")
 DEPTH = 2
 # A run whose blocks ended this many workers is given up.
 MOST_LOSSES = 3
+# A worker that ended so many times in a row before it was ready is not waited for.
+MOST_FAILED_STARTS = 3
 # A worker that has work and says nothing for so long is not making progress; after STALL_S it is replaced.
 UNREADY_S = 30.0
 STALL_S = 120.0
@@ -62,8 +64,7 @@ class Pool:
         self.slots = [
             Slot(device, models, hear=self._hear, lost=self._lost, command=worker_command) for device in devices
         ]
-        self.refused: dict[str, str] = {}  # model -> reason
-        self._models = set(models)
+        self._models = tuple(models)
         self._observer = observer
         self._admission = Admission(limits, cost_per_second=FIRST_GUESS * len(devices))
         self._runs: dict[RunId, Run] = {}
@@ -92,10 +93,10 @@ class Pool:
         `dimension`: samples of the prepared clip, for the cost. Raises QueueFull, ModelUnavailable, the AudioErrors
         of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
-        if plan.model in self.refused:
-            raise ModelUnavailable(f"Model {plan.model!r} was refused at load: {self.refused[plan.model]}")
         if self._stopping:
             raise _stopped()
+        if reason := self.unavailable(plan.model):
+            raise ModelUnavailable(f"Model {plan.model!r} cannot be served: {reason}")
         ticket = Ticket((plan.n0 + plan.n) * float(dimension), waveform.samples.nbytes)
         self._admission.admit(ticket)
         future = asyncio.get_running_loop().create_future()
@@ -103,8 +104,8 @@ class Pool:
         self._runs[run.id] = run
         self._turns.append(run.id)
         self._observer.admitted(len(self._runs))
-        self._deal()
         try:
+            self._deal()
             return await run.done
         finally:
             self._remove(run)
@@ -114,12 +115,11 @@ class Pool:
         """Why no work can make progress now; None when it can."""
         if any(slot.ready and slot.ready.models and slot.silent_s < UNREADY_S for slot in self.slots):
             return None
-        if self._models <= self.refused.keys():
-            return "no model could be loaded: " + "; ".join(self.refused.values())
+        reasons = [self.unavailable(model) for model in self._models]
+        if all(reasons):
+            return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
         if any(slot.silent_s >= UNREADY_S for slot in self.slots):
             return "the worker has been silent for too long"
-        if failed := max((slot.failed_starts for slot in self.slots), default=0):
-            return f"the worker ended {failed} times before it was ready; see the log"
         return "the worker is loading its models"
 
     @property
@@ -129,6 +129,18 @@ class Pool:
     def serves(self, model: str) -> bool:
         """Whether a worker has loaded that model."""
         return any(slot.ready and model in slot.ready.models for slot in self.slots)
+
+    def unavailable(self, model: str) -> str | None:
+        """Why no worker can be expected to serve a model; None while one does, or still may."""
+        reasons = []
+        for slot in self.slots:
+            if model in slot.refused:
+                reasons.append(slot.refused[model])
+            elif not slot.ready and slot.failed_starts >= MOST_FAILED_STARTS:
+                reasons.append(f"the worker ended {slot.failed_starts} times before it was ready; see the log")
+            else:
+                return None
+        return "; ".join(dict.fromkeys(reasons))
 
     def _remove(self, run: Run) -> None:
         """The only way out, taken once by every admitted run: finished, failed or left by its caller."""
@@ -146,27 +158,29 @@ class Pool:
             while slot.ready and len(slot.inflight) < DEPTH and (run := self._next(slot.ready)):
                 slot.give(run, slot.ready.blocks_per_message)
 
+    def _fail_hopeless(self) -> None:
+        """Runs of models that no worker can be expected to serve end with the reason."""
+        for run in self._runs.values():
+            if reason := self.unavailable(run.plan.model):
+                run.fail(ModelUnavailable(f"Model {run.plan.model!r} cannot be served: {reason}"))
+
     def _next(self, ready: Ready) -> Run | None:
         """The next run in turn that a worker with these models can go on with."""
         for _ in range(len(self._turns)):
             run = self._runs[self._turns[0]]
             self._turns.rotate(-1)
-            if run.pending and run.plan.model in ready.models and not run.done.done():
+            suits = run.plan.model in ready.models and run.generator in (None, ready.generator)
+            if suits and run.pending and not run.done.done():
                 return run
         return None
 
     def _hear(self, slot: Slot, message: FromWorker) -> None:
         match message:
-            case Ready(device, _, models):
+            case Ready(device=device, models=models):
                 log.info("the worker on %s serves %s", device, ", ".join(models) or "no model")
-                for model in models:
-                    self.refused.pop(model, None)
             case Refused(model, error):
                 log.error("model %s is refused: %s", model, error)
-                self.refused[model] = str(error)
-                for run in self._runs.values():
-                    if run.plan.model == model:
-                        run.fail(ModelUnavailable(f"Model {model!r} was refused at load: {error}"))
+                self._fail_hopeless()
             case ClipPrepared(run_id, facts):
                 if run_id in self._runs:
                     self._runs[run_id].facts = facts
@@ -183,13 +197,17 @@ class Pool:
         run = self._runs.get(voted.run)
         if run is None:
             return
-        run.record(voted.blocks, voted.votes)
         for block in voted.blocks:
             self._observer.samples(block.stage.name.lower(), block.samples)
         cost = sum(block.samples for block in voted.blocks) * float(run.dimension)
         run.ticket = self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
-        if run.complete and slot.ready:
-            run.finish(slot.ready.device, slot.ready.precision)
+        try:
+            run.record(voted.blocks, voted.votes)
+            if run.complete and slot.ready:
+                run.finish(slot.ready.device, slot.ready.precision)
+        except Exception:  # a fault of ours fails this run; it must neither hang nor take the worker with it
+            log.exception("run %s failed", run.id)
+            run.fail(WorkerFault("The service failed on this request."))
 
     def _lost(self, slot: Slot) -> None:
         """Take back what the worker held; give up a run that keeps ending workers."""
@@ -202,6 +220,7 @@ class Pool:
             run.losses += position == 0  # the piece it was working on; the rest was only waiting
             if run.losses >= MOST_LOSSES:
                 run.fail(_given_up(slot))
+        self._fail_hopeless()
         self._deal()
 
     async def _replace_stalled(self) -> None:
@@ -220,7 +239,7 @@ def _stopped() -> EngineStopped:
 def _given_up(slot: Slot) -> DeviceMemoryExhausted | WorkerLost:
     if slot.exhausted:
         return DeviceMemoryExhausted(
-            f"The memory of {slot.device} does not hold even the smallest chunk of this request.",
+            f"The memory of {slot.device} does not hold this request, however little is tried at a time.",
             "Ask the operator for a device with more memory, or use a model of shorter clips.",
         )
     return WorkerLost(f"The worker ended {MOST_LOSSES} times while it worked on this request.", "Please report this.")

@@ -25,10 +25,12 @@ RunId = int
 
 @dataclass(frozen=True)
 class Start:
-    """To a fresh worker: what to load and where to compute."""
+    """To a fresh worker: what to load and where to compute. A worker of another version ends at once: after an
+    upgrade in place its votes would be issued under the old version's name."""
 
     models: dict[str, Path]
     device: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Ready:
 
     device: str
     precision: str
+    generator: str  # what draws the noise there; the same address is the same noise for the same generator only
     models: tuple[str, ...]
     blocks_per_message: int
 

@@ -22,8 +22,9 @@ class Finished:
     outcome: Certified | Abstained
     device: str
     precision: str
+    generator: str  # what drew the noise
     queue_s: float  # from admission to the first block handed to a worker
-    run_s: float  # from then to the last vote
+    run_s: float  # from then to the last vote, the clip's preparation included
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Run:
     admitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     facts: ClipFacts | None = None
+    generator: str | None = None  # fixed by the first worker: the noise of one run comes from one generator
     outstanding: int = 0
     losses: int = 0
     pending: deque[Block] = field(init=False)
@@ -78,6 +80,7 @@ class Run:
             return
         assert self.facts is not None  # noqa: S101  (sent before any vote)
         assert self.started_at is not None  # noqa: S101
+        assert self.generator is not None  # noqa: S101
         now = time.monotonic()
         self.done.set_result(
             Finished(
@@ -85,6 +88,7 @@ class Run:
                 outcome=self.certification.outcome(),
                 device=device,
                 precision=precision,
+                generator=self.generator,
                 queue_s=self.started_at - self.admitted_at,
                 run_s=now - self.started_at,
             )

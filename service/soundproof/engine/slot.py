@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from soundproof import __version__
 from soundproof.engine.child import WORKER, Child
 from soundproof.engine.protocol import (
     Begin,
@@ -14,6 +15,7 @@ from soundproof.engine.protocol import (
     Forget,
     FromWorker,
     Ready,
+    Refused,
     RunId,
     Start,
     Work,
@@ -40,6 +42,7 @@ class Slot:
         self.device = device
         self.ready: Ready | None = None
         self.inflight: deque[Work] = deque()
+        self.refused: dict[str, str] = {}  # model -> why this worker will not certify with it
         self.exhausted = False  # the worker ended, or is ending, for want of memory
         self.failed_starts = 0
         self._models = dict(models)
@@ -47,6 +50,7 @@ class Slot:
         self._lost = lost
         self._command = command
         self._child: Child | None = None
+        self._was_ready = False
         self._begun: set[RunId] = set()
         self._heard_at = 0.0
 
@@ -57,7 +61,7 @@ class Slot:
                 await self._one_life()
             except Exception:  # a fault in here must not leave the device without a worker
                 log.exception("the worker on %s could not be served", self.device)
-            self.failed_starts = 0 if self.ready else self.failed_starts + 1
+            self.failed_starts = 0 if self._was_ready else self.failed_starts + 1
             self._forget_everything()
             if self.failed_starts:
                 await asyncio.sleep(min(0.5 * 2**self.failed_starts, LONGEST_RESTART_WAIT_S))
@@ -65,13 +69,16 @@ class Slot:
     async def _one_life(self) -> None:
         child = self._child = await Child.start(self._command)
         self.exhausted = False
-        child.send(Start(self._models, self.device))
+        self.refused.clear()
+        self._heard_at = time.monotonic()
+        child.send(Start(self._models, self.device, __version__))
         try:
             await self._listen(child)
         except EOFError:
             log.warning("the worker on %s ended with status %s", self.device, await child.end())
         finally:
             self._child = None
+            self._was_ready, self.ready = self.ready is not None, None  # nothing can be given to it any more
             await child.end()
 
     async def _listen(self, child: Child) -> None:
@@ -80,13 +87,14 @@ class Slot:
             match message:
                 case Ready():
                     self.ready = message
+                case Refused(model, error):
+                    self.refused[model] = str(error)
                 case Exhausted():
                     self.exhausted = True
             self._hear(self, message)
             self._heard_at = time.monotonic()
 
     def _forget_everything(self) -> None:
-        self.ready = None
         self._begun.clear()
         self._lost(self)  # takes back what is in flight
         self.inflight.clear()
@@ -98,6 +106,8 @@ class Slot:
         if run.id not in self._begun:
             self._begun.add(run.id)
             self._child.send(Begin(run.id, run.plan, run.waveform))
+        if self.ready:
+            run.generator = self.ready.generator
         work = Work(run.id, run.hand_out(most))
         if not self.inflight:
             self._heard_at = time.monotonic()
@@ -118,8 +128,9 @@ class Slot:
 
     @property
     def silent_s(self) -> float:
-        """Seconds for which a worker with work in hand has not been heard of."""
-        return time.monotonic() - self._heard_at if self.inflight else 0.0
+        """Seconds for which a worker that is loading, or has work in hand, has not been heard of."""
+        loading = self._child is not None and self.ready is None
+        return time.monotonic() - self._heard_at if self.inflight or loading else 0.0
 
     @property
     def pid(self) -> int | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from soundproof import __version__
 from soundproof.audio.prepare import prepare
 from soundproof.engine.protocol import (
     Begin,
@@ -33,16 +34,19 @@ from soundproof.engine.protocol import (
     Voted,
     Work,
 )
-from soundproof.errors import ModelRefused, SoundproofError, WorkerFault
+from soundproof.errors import ModelRefused, ModelUnavailable, SoundproofError, WorkerFault
 from soundproof.nets import folder
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract, contract_for
-from soundproof.smoothing.plan import BLOCK_SAMPLES, Block, Plan
+from soundproof.smoothing.noise import generator_name
+from soundproof.smoothing.plan import Block, Plan
 
 log = logging.getLogger("soundproof.worker")
 
 LEAST_CHUNK_SAMPLES = 4
+# Enough work in hand to keep the device busy, little enough to drop when a client leaves.
+BLOCKS_PER_MESSAGE = {"cpu": 1, "cuda": 8}
 # Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
 CPU_NICENESS = 10
 
@@ -97,6 +101,11 @@ class Worker:
             case Begin(run, plan, waveform):
                 model = self.models[plan.model]
                 manifest = model.manifest
+                if manifest.digest != plan.model_digest:  # the folder was changed since the service read it
+                    raise ModelUnavailable(
+                        f"Model {plan.model!r} on disk is no longer the one that the service describes.",
+                        "Restart the service to serve the new one.",
+                    )
                 with torch.inference_mode(), _one_thread():
                     prepared = prepare(
                         waveform,
@@ -168,9 +177,12 @@ def run(connection: socket.socket) -> None:
     start = link.receive()
     if not isinstance(start, Start):
         raise TypeError(f"the first message must be Start, not {type(start).__name__}")
+    if start.version != __version__:
+        sys.exit(f"this worker is version {__version__}, the service {start.version}: restart the service")
     device = torch.device(start.device)
     if device.type == "cpu":
         os.nice(CPU_NICENESS)
+    torch.backends.cudnn.allow_tf32 = False  # else "float32" convolutions would keep 10 bits on a recent GPU
     models = {}
     for name, path in start.models.items():
         try:
@@ -182,8 +194,9 @@ def run(connection: socket.socket) -> None:
         Ready(
             device=str(device),
             precision="float32",
+            generator=generator_name(device),
             models=tuple(models),
-            blocks_per_message=max(1, chunk_samples // BLOCK_SAMPLES),
+            blocks_per_message=BLOCKS_PER_MESSAGE[device.type],
         )
     )
     Worker(link, device, models, chunk_samples).serve()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as parse
 from torch import nn
 
 from soundproof.errors import ModelRefused
 from soundproof.nets.classifier import Classifier, Linear, LogMelCnn
-from soundproof.nets.manifest import WEIGHTS, ModelManifest, read_manifest
+from soundproof.nets.manifest import WEIGHTS, ModelManifest, read_folder
 from soundproof.nets.specs import CnnSpec
 
 # Float32 sums differ by their order, which differs with the batch size; anything larger is another clip's doing.
@@ -32,11 +32,11 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     not finite, a network that no clip fits through, the number of classes, logits that are not finite, or logits that
     depend on the rest of the batch.
     """
-    manifest = read_manifest(folder)
+    manifest, content = read_folder(folder)  # the very bytes that were hashed are those that are loaded
     network = _build(manifest)
     try:
-        weights = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+        weights = parse(content)
+    except SafetensorError as error:
         raise ModelRefused(f"{folder}: {WEIGHTS} is not a safetensors file ({error}).") from error
     # The front end has no weights of its own: its window and filters follow from the manifest.
     target: nn.Module = network.cnn if isinstance(network, LogMelCnn) else network

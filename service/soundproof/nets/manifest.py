@@ -103,7 +103,7 @@ class ModelManifest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that decides a vote: the manifest without what was measured afterwards."""
+        """SHA-256 of the manifest, the weights' digest included, without what was measured afterwards."""
         content = self.model_dump(mode="json", exclude={"measured"})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -113,9 +113,30 @@ def read_manifest(folder: Path) -> ModelManifest:
 
     ModelRefused says which of the folder, its manifest or its weights is wrong.
     """
+    manifest = _parsed(folder)
+    try:
+        digest = weights_digest(folder)
+    except OSError as error:
+        raise _unreadable_weights(folder, error) from error
+    _hold_to_digest(folder, manifest, digest)
+    return manifest
+
+
+def read_folder(folder: Path) -> tuple[ModelManifest, bytes]:
+    """The manifest and the weights file whose bytes match its digest; raises as read_manifest does."""
+    manifest = _parsed(folder)
+    try:
+        weights = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise _unreadable_weights(folder, error) from error
+    _hold_to_digest(folder, manifest, hashlib.sha256(weights).hexdigest())
+    return manifest, weights
+
+
+def _parsed(folder: Path) -> ModelManifest:
     try:
         text = (folder / MANIFEST).read_bytes()[:MOST_MANIFEST_BYTES]
-        manifest = ModelManifest.model_validate_json(text)
+        return ModelManifest.model_validate_json(text)
     except OSError as error:
         raise ModelRefused(f"{folder}: {MANIFEST} cannot be read ({error.strerror}).") from error
     except ValidationError as error:
@@ -123,16 +144,18 @@ def read_manifest(folder: Path) -> ModelManifest:
             f"{'.'.join(map(str, fault['loc'])) or 'content'}: {fault['msg']}" for fault in error.errors()
         )
         raise ModelRefused(f"{folder}: {MANIFEST} is wrong: {faults}.") from error
-    try:
-        digest = weights_digest(folder)
-    except OSError as error:
-        raise ModelRefused(f"{folder}: {WEIGHTS} cannot be read ({error.strerror}).") from error
+
+
+def _hold_to_digest(folder: Path, manifest: ModelManifest, digest: str) -> None:
     if digest != manifest.weights_sha256:
         raise ModelRefused(
             f"{folder}: the digest of {WEIGHTS} is {digest}, but {MANIFEST} says {manifest.weights_sha256}.",
             "The weights were changed or belong to another manifest.",
         )
-    return manifest
+
+
+def _unreadable_weights(folder: Path, error: OSError) -> ModelRefused:
+    return ModelRefused(f"{folder}: {WEIGHTS} cannot be read ({error.strerror}).")
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:

@@ -1,4 +1,4 @@
-"""Gaussian noise addressed by (stream, stage, block): the same address is the same noise, whoever asks and when."""
+"""Gaussian noise addressed by (stream, stage, block): for one generator, the same address is the same noise, always."""
 
 import hashlib
 
@@ -9,6 +9,13 @@ from torch import Tensor
 from soundproof.smoothing.noise_address import Stage
 
 
+def generator_name(device: torch.device) -> str:
+    """What draws the noise on `device`: two devices of one name draw the same noise from the same address."""
+    if device.type == "cpu":
+        return "numpy philox-4x64, ziggurat, float32"
+    return f"torch philox-4x32, float32, on {torch.cuda.get_device_name(device)}"
+
+
 def standard_normal(
     key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: torch.device | str = "cpu"
 ) -> Tensor:
@@ -17,8 +24,8 @@ def standard_normal(
     On a CPU: Philox-4x64 with the 128-bit stream key as its key and (stage, block) as the upper half of its
     256-bit counter, so different addresses are disjoint by construction (Salmon et al. 2011), turned into normals
     by numpy's ziggurat. torch's CPU generator keeps only 32 bits of its seed, too few to keep streams apart.
-    On a GPU: torch's Philox-4x32 there, seeded with 64 bits of a hash of the address. The two devices draw
-    different noise from the same address; the certificate names the device.
+    On a GPU: torch's Philox-4x32 there, seeded with 64 bits of a hash of the address; how its draws are laid out
+    depends on the GPU. `generator_name` tells generators apart, and the certificate states it.
     """
     device = torch.device(device)
     if device.type == "cpu":

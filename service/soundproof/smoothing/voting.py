@@ -12,8 +12,8 @@ from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, Plan
 
-# Forward passes at a time, by device type. On a CPU larger chunks fall out of its caches.
-CHUNK_SAMPLES = {"cpu": 32, "cuda": 1024}
+# Forward passes at a time, by device type: at most a block. On a CPU larger chunks fall out of its caches.
+CHUNK_SAMPLES = {"cpu": 32, "cuda": 128}
 
 
 @torch.inference_mode()

@@ -40,7 +40,7 @@ def router(catalog: Catalog, pool: Pool, settings: Settings) -> APIRouter:
     routes = APIRouter(tags=["models"])
 
     def entry(manifest: ModelManifest) -> ModelEntry:
-        reason = pool.refused.get(manifest.name)
+        reason = pool.unavailable(manifest.name)
         return ModelEntry(
             name=manifest.name,
             state="refused" if reason else "ready" if pool.serves(manifest.name) else "loading",
