@@ -63,14 +63,14 @@ class Certifier:
                 f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
                 f"Classes: {', '.join(manifest.classes)}.",
             )
+        audio_sha256, waveform = await self._read(form.audio)
+        samples_sha256 = await asyncio.to_thread(lambda: waveform.digest)
+        plan, seed_source = self._plan(form.fields, manifest, samples_sha256)
         if form.fields.contract is ContractName.FEATURE and manifest.front_end is None:
             raise InvalidPlan(
                 f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
                 "Use contract 'waveform', which is the same for it.",
             )
-        audio_sha256, waveform = await self._read(form.audio)
-        samples_sha256 = await asyncio.to_thread(lambda: waveform.digest)
-        plan, seed_source = self._plan(form.fields, manifest, samples_sha256)
         finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
         self.metrics.computed(finished.queue_s, finished.run_s)
         circumstances = Circumstances(

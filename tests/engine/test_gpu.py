@@ -1,0 +1,58 @@
+"""The same engine on a CUDA device; skipped without one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import BUNDLED, YES
+from tests.engine.test_pool import SAMPLES, Watch, plan_for, running
+from tests.model_folders import RMS_GAIN, random_linear, write_linear
+
+from soundproof.audio import wav
+from soundproof.audio.waveform import Waveform
+from soundproof.nets.manifest import read_manifest
+from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+]
+
+
+async def test_a_linear_classifier_gets_about_the_same_votes_on_both_devices(tmp_path: Path) -> None:
+    """Different noise, so equal only within sampling error: 6 standard deviations of a share of 20,000 votes."""
+    write_linear(tmp_path / "linear", *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
+    samples = 0.1 * np.random.default_rng(0).standard_normal((1, SAMPLES))
+    waveform = Waveform(samples.astype(np.float32), 16_000)
+    shares = []
+    for device in ("cpu", "cuda:0"):
+        async with running(tmp_path / "linear", Watch(), devices=(device,)) as pool:
+            finished = await pool.certify(plan_for(tmp_path / "linear"), waveform, SAMPLES)
+        assert finished.device == device
+        shares.append(np.array(finished.outcome.tally.estimation) / 20_000)
+    np.testing.assert_allclose(shares[0], shares[1], atol=6 * np.sqrt(2 * 0.25 / 20_000))
+
+
+@pytest.mark.parametrize("contract", list(ContractName))
+async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(contract: ContractName) -> None:
+    manifest = read_manifest(BUNDLED)
+    plan = Plan(
+        model=manifest.name,
+        model_digest=manifest.digest,
+        classes=len(manifest.classes),
+        contract=contract,
+        transform=TransformName.FIXED,
+        sigma=0.02,
+        n0=100,
+        n=10_000,
+        alpha=0.001,
+        bound=BoundName.CLOPPER_PEARSON,
+        seed=1,
+        clip_sha256="00",
+    )
+    async with running(BUNDLED, Watch(), devices=("cuda:0",)) as pool:
+        finished = await pool.certify(plan, wav.read(YES.read_bytes()), manifest.clip_samples)
+        again = await pool.certify(plan, wav.read(YES.read_bytes()), manifest.clip_samples)
+    assert finished.outcome == again.outcome
+    assert manifest.classes[int(np.argmax(finished.outcome.tally.estimation))] == "yes"
