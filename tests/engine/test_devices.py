@@ -18,6 +18,12 @@ def test_auto_counts_the_visible_gpus_and_falls_back_to_one_cpu_worker(monkeypat
     assert devices("auto") == ("cpu",)
 
 
+def test_kinds_of_devices_are_not_mixed() -> None:
+    """They draw different noise: which of them a repeated request met would decide its certificate."""
+    with pytest.raises(InvalidPlan, match="mixes kinds"):
+        devices("cpu,cuda:0")
+
+
 def test_naming_none_is_refused() -> None:
     with pytest.raises(InvalidPlan):
         devices(" , ")

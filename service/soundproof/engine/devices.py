@@ -16,6 +16,11 @@ def devices(wanted: str) -> tuple[str, ...]:
         names = tuple(name.strip() for name in wanted.split(",") if name.strip())
         if not names:
             raise InvalidPlan("No device is named.", "Use auto, cpu, or a list such as cuda:0,cuda:1.")
+        if len({name.partition(":")[0] for name in names}) > 1:
+            raise InvalidPlan(
+                f"{wanted} mixes kinds of devices, which draw different noise: a request's would depend on chance.",
+                "Run one service for each kind.",
+            )
         return names
     return tuple(f"cuda:{index}" for index in range(_cuda_devices())) or ("cpu",)
 
