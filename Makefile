@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check bench figures clean
+.PHONY: run test check bench clean
 
 run: $(VENV)/.service
 	$(BIN)/soundproof serve

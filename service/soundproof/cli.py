@@ -103,7 +103,7 @@ def models(url: Url = None, as_json: Json = False) -> None:
     try:
         listed = asyncio.run(_models(url))
     except (ProblemError, httpx.HTTPError) as error:
-        errors.print(f"[red]{error}[/]")
+        _complain(f"{error}")
         raise typer.Exit(FAILED) from None
     if as_json:
         print(json.dumps(listed, ensure_ascii=False))
@@ -120,7 +120,7 @@ def models(url: Url = None, as_json: Json = False) -> None:
             str(manifest.get("clip_samples", "")),
             ", ".join(f"{100 * value:.1f} % at sigma {sigma}" for sigma, value in measured.items()),
         )
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command()
@@ -180,10 +180,10 @@ async def _certify(files: list[Path], url: str | None, as_json: bool, fields: di
                         table.add_row(file.name, *_row(certificate))
                     progress.advance(task)
     except httpx.HTTPError as error:
-        errors.print(f"[red]{url or 'the service'} cannot be reached: {error}[/]")
+        _complain(f"{url or 'the service'} cannot be reached: {error}")
         return FAILED
     if not as_json and table.row_count:
-        Console().print(table)
+        Console(markup=False).print(table)
     return worst
 
 
@@ -192,7 +192,7 @@ def _fault(file: Path, error: OSError | ProblemError, as_json: bool) -> int:
     code, status = (error.code, error.status) if isinstance(error, ProblemError) else ("unreadable_file", 0)
     if as_json:
         print(json.dumps({"file": str(file), "problem": {"code": code, "detail": str(error)}}))
-    errors.print(f"[red]{file}: {code}: {error}[/]", highlight=False)
+    _complain(f"{file}: {code}: {error}")
     return FAILED if status >= _FIRST_SERVICE_STATUS else REFUSED
 
 
@@ -234,14 +234,18 @@ def _settings(**overrides: Any) -> Any:
     return Settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
+def _complain(text: str) -> None:
+    errors.print(text, style="red", markup=False, highlight=False)
+
+
 def main() -> None:
     """The entry point: what this package raises on purpose becomes one line and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except (SoundproofError, ValidationError) as error:
-        errors.print(f"[red]{error}[/]", highlight=False)
+        _complain(f"{error}")
         sys.exit(FAILED)
     except ModuleNotFoundError as error:
-        errors.print(f"[red]{error}. Install soundproof[service], or give --url.[/]", highlight=False)
+        _complain(f"{error}. Install soundproof[service], or give --url.")
         sys.exit(USAGE)
