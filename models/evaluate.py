@@ -221,7 +221,8 @@ def write_card(
 The log-mel CNN of arXiv:2606.04210 for {len(manifest.classes)} classes: {", ".join(manifest.classes)}.
 Weights: {manifest.licence}. Trained with the paper's optimizer and schedule ({manifest.training.epochs} epochs, AdamW,
 cosine decay), time shifts, masking, class weights and Gaussian waveform noise of standard deviation
-{", ".join(f"{s:g}" for s in manifest.training.noise_sigma)} (each clip draws one; 0 keeps digital zeros in sight).
+{", ".join(f"{s:g}" for s in manifest.training.noise_sigma)} (each clip draws one; 0, so
+that exact digital silence is trained on too). Not trained for noise on features, nor evaluated under it.
 
 ## Data
 
@@ -247,7 +248,8 @@ Clean accuracy of the base classifier on the test split: **{100 * measured.clean
 Certificates of the waveform contract: n0 = {measured.n0}, n = {measured.n}, alpha = {measured.alpha:g},
 {measured.certified_clips} test clips, {measured.certified_clips // len(manifest.classes)} of each class.
 Positive-radius accuracy is the share whose smoothed prediction is right with a positive radius; an abstention counts as
-radius 0.
+radius 0. Where the median radius is the ceiling of n = {measured.n} unanimous votes, more votes would raise it:
+it shows the number of votes, not where the model breaks.
 
 | sigma | positive-radius accuracy | without silence | median radius | median SNR dB |
 |---|---|---|---|---|

@@ -47,7 +47,7 @@ def main() -> None:
         alone = [post(client, seed=seed) for seed in range(3)]
         seconds = statistics.median(answer["seconds"] for answer in alone)
         rows.append((f"default request (n0 {N0}, n {N}), median of 3", f"{seconds:.1f} s"))
-        rows.append(("noise samples a second", f"{(N0 + N) / seconds:.0f}"))
+        rows.append(("votes a second", f"{(N0 + N) / seconds:.0f}"))
         rows += liveness(client)
         rows += memory(process, client, requests)
     peer_seconds = plain_loop()
@@ -106,8 +106,8 @@ def liveness(client: httpx.Client) -> list[tuple[str, str]]:
         latencies.append(time.perf_counter() - started)
         time.sleep(0.01)
     cuts = statistics.quantiles(latencies, n=1000)
-    name = f"/livez while 4 certifications run, of {len(latencies)}"
-    return [(name + ", median", f"{1e3 * cuts[499]:.1f} ms"), (name + ", p99", f"{1e3 * cuts[989]:.1f} ms")]
+    calls = f"of {len(latencies)} calls of /livez while 4 certifications run"
+    return [(f"median {calls}", f"{1e3 * cuts[499]:.1f} ms"), (f"p99 {calls}", f"{1e3 * cuts[989]:.1f} ms")]
 
 
 def memory(process: psutil.Process, client: httpx.Client, requests: int) -> list[tuple[str, str]]:

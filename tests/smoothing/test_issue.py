@@ -131,8 +131,9 @@ def test_a_waveform_certificate_in_words() -> None:
 
 def test_a_feature_certificate_in_words() -> None:
     assert document(plan_of(ContractName.FEATURE))["statement"] == (
-        f"{SMOOTHED} answers 'yes' for every point within l2 distance 0.00799644 (log-mel, nats) of the features "
-        f"(64 x 101) of {CLIP}. This says nothing about waveforms."
+        SMOOTHED.replace("classifier", "classifier head")
+        + " answers 'yes' for every point within l2 distance 0.00799644 (log-mel, nats) of the features (64 x 101) of "
+        + f"{CLIP}. This says nothing about waveforms."
     )
 
 

@@ -15,7 +15,7 @@ from soundproof.audio import wav
 from soundproof.audio.waveform import Waveform
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate, Compute
 from soundproof.engine.pool import Pool
-from soundproof.errors import EngineError, InvalidPlan, ModelError, SoundproofError, UnknownLabel
+from soundproof.errors import EngineError, InvalidPlan, ModelRefused, ModelUnavailable, SoundproofError, UnknownLabel
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.issue import Circumstances, issue
 from soundproof.smoothing.plan import ContractName, Plan
@@ -47,7 +47,7 @@ class Certifier:
         except asyncio.CancelledError:
             self.metrics.certification(contract, "cancelled")
             raise
-        except (EngineError, ModelError):
+        except (EngineError, ModelRefused, ModelUnavailable):
             self.metrics.certification(contract, "failed")
             raise
         except SoundproofError:

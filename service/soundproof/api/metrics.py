@@ -36,13 +36,13 @@ class Metrics:
         )
         self._queue_seconds = Histogram(
             "soundproof_certification_queue_seconds",
-            "Time from admission to the first block of noise",
+            "Time from admission until a worker was given the clip",
             registry=registry,
             buckets=RUN_SECONDS,
         )
         self._run_seconds = Histogram(
             "soundproof_certification_run_seconds",
-            "Time from the first block of noise to the last vote",
+            "Time from then to the last vote",
             registry=registry,
             buckets=RUN_SECONDS,
         )

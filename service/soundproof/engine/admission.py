@@ -53,7 +53,7 @@ class Admission:
         if self._runs and over:
             seconds = self._retry_after_s(ticket)
             raise QueueFull(
-                f"{self._runs} requests are being worked on; there is no room for another.",
+                f"There is no room for another request beside the {self._runs} admitted.",
                 f"Try again in {seconds} s.",
                 seconds,
             )

@@ -26,7 +26,8 @@ def certified_statement(  # noqa: PLR0913
 ) -> str:
     """What was certified, of what, how surely, and what it means for the uploaded file (`lifted`)."""
     on_waveform = plan.contract is not ContractName.FEATURE
-    classifier = f"the smoothed classifier (model {manifest.name!r} {manifest.version}, noise sigma {plan.sigma:.12g})"
+    smoothed = "the smoothed classifier" if on_waveform else "the smoothed classifier head"
+    classifier = f"{smoothed} (model {manifest.name!r} {manifest.version}, noise sigma {plan.sigma:.12g})"
     if plan.contract is ContractName.POST_PROCESSED:
         classifier += f" behind the transform {plan.transform.value!r}"
         if transform.uses_clean_level:

@@ -1,0 +1,65 @@
+"""Certificates as a table for people. Radii are printed rounded down, SNRs up."""
+
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
+from soundproof.stats.rounding import format_down, format_up
+
+RADIUS_DIGITS, SNR_DIGITS = 5, 4
+
+
+@dataclass
+class CertificateTable:
+    """A row for every file, whatever became of it, and below it what was asked."""
+
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    terms: list[str] = field(default_factory=list)
+
+    def add(self, file: str, certificate: CertifiedCertificate | AbstainedCertificate) -> None:
+        self._note_terms(certificate)
+        if isinstance(certificate, AbstainedCertificate):
+            self.rows.append((file, "abstained", certificate.reason))
+            return
+        answer = certificate.prediction.label + {True: " (right)", False: " (WRONG)", None: ""}[certificate.correct]
+        domain, votes = certificate.file_domain, certificate.sampling
+        self.rows.append(
+            (
+                file,
+                "certified",
+                answer,
+                format_down(certificate.radius, RADIUS_DIGITS),
+                _snr(certificate.snr_cert_db),
+                format_down(domain.radius, RADIUS_DIGITS) if domain else "",
+                _snr(domain.snr_db if domain else None),
+                f"{votes.counts[certificate.prediction.index]}/{votes.n}"
+                + (", ceiling" if certificate.saturated else ""),
+            )
+        )
+
+    def refuse(self, file: str, code: str) -> None:
+        self.rows.append((file, "refused", code))
+
+    def render(self) -> Table:
+        table = Table(caption="\n".join(self.terms), caption_justify="left")
+        for name in ("file", "outcome", "answer", "radius", "SNR dB", "file radius", "file SNR dB", "votes"):
+            table.add_column(name, overflow="fold", no_wrap=name in ("outcome", "radius", "SNR dB", "file radius"))
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def _note_terms(self, certificate: CertifiedCertificate | AbstainedCertificate) -> None:
+        contract, sampling = certificate.contract, certificate.sampling
+        terms = (
+            f"contract {contract.name}, transform {contract.transform.name}, sigma {contract.perturbation.sigma:.12g}, "
+            f"n {sampling.n}, alpha {sampling.alpha:.12g}; radius in {certificate.radius_unit}"
+        )
+        if contract.perturbation.space == "feature":
+            terms += "; says nothing about waveforms"
+        if terms not in self.terms:
+            self.terms.append(terms)
+
+
+def _snr(value: float | None) -> str:
+    return "" if value is None else format_up(value, SNR_DIGITS)
