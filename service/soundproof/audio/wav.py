@@ -165,7 +165,7 @@ def _convert(body: memoryview, encoding: _Format, max_duration_s: float) -> NDAr
         raise EmptyAudio("The file has no samples.", "Send a clip of at least one sample.")
     if frames > max_duration_s * encoding.sample_rate_hz:
         raise AudioTooLong(
-            f"The clip lasts {frames / encoding.sample_rate_hz:,.2f} s; the limit is {max_duration_s:g} s.",
+            f"The clip has {frames:,} frames at {encoding.sample_rate_hz:,} Hz; the limit is {max_duration_s:g} s.",
             "Cut the file into shorter clips.",
         )
     interleaved = _amplitudes(body, encoding)
