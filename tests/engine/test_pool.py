@@ -220,8 +220,15 @@ async def test_a_model_changed_on_disk_is_never_certified_under_the_old_name(
         assert pool.slots[0].pid != first_worker
 
 
-async def test_workers_that_cannot_start_fail_what_waits_and_refuse_the_rest(folder: Path, waveform: Waveform) -> None:
-    async with running(folder, Watch(), command=(sys.executable, "-c", "raise SystemExit(1)")) as pool:
+@pytest.mark.parametrize(
+    "command",
+    [(sys.executable, "-c", "raise SystemExit(1)"), ("/no/such/worker",)],
+    ids=["ends at once", "cannot be run"],
+)
+async def test_workers_that_cannot_start_fail_what_waits_and_refuse_the_rest(
+    folder: Path, waveform: Waveform, command: tuple[str, ...]
+) -> None:
+    async with running(folder, Watch(), command=command) as pool:
         waiting = asyncio.create_task(pool.certify(plan_for(folder), waveform, SAMPLES))
         with pytest.raises(ModelUnavailable, match="before it was ready"):
             await asyncio.wait_for(waiting, 60)

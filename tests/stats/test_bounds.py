@@ -4,17 +4,16 @@ import json
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import comb
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import betainccinv
 from scipy.stats import beta
+from tests.known_answers import VECTORS
 
 from soundproof.stats.bounds import MAX_VOTES, error_upper_bound, share_upper_bound, smallest_n
 
-VECTORS = Path(__file__).parents[3] / "shared" / "reference" / "certification_vectors.json"
 # n, k, alpha, lower bound of p; from the vectors, to have them without ../shared.
 P_LOWER = [
     (10_000, 10_000, 0.001, 0.9993094630025899),

@@ -3,36 +3,15 @@
 import json
 import math
 from decimal import Decimal, localcontext
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.known_answers import FIXED_BUDGET, HUGE_BUDGET, MULTICLASS, VECTORS
 
 from soundproof.stats.bounds import error_upper_bound, share_upper_bound
 from soundproof.stats.radius import multiclass_radius, radius
 
-VECTORS = Path(__file__).parents[3] / "shared" / "reference" / "certification_vectors.json"
-# From the vectors, to have them without ../shared; radii in sigmas, None where the votes abstain.
-FIXED_BUDGET = [  # n, k, alpha, radius
-    (10_000, 10_000, 0.001, 3.1985775147383313),
-    (10_000, 9_999, 0.001, 3.113963592182625),
-    (10_000, 9_900, 0.001, 2.2124196651021895),
-    (10_000, 6_000, 0.001, 0.21405436897289035),
-    (10_000, 5_156, 0.001, 0.00025058318595382636),
-    (10_000, 5_155, 0.001, None),
-    (10, 10, 0.001, 0.002975957771382331),
-    (9, 9, 0.001, None),
-    (100_000, 99_900, 0.001, 3.000200987668372),
-    (10**7, 10**7, 0.001, 4.827647930277087),
-    (10**8, 10**8, 0.001, 5.267684740905343),  # where float32 would overstate it as 5.2947
-    (10_000, 10_000, 1e-5, 3.048318326264015),
-]
-MULTICLASS = [  # n, votes of the top class, of the runner-up, alpha, radius
-    (10_000, 6_000, 500, 0.001, 0.89352569316812),
-    (10_000, 4_000, 1_500, 0.001, 0.34539294975613366),
-    (10_000, 5_100, 4_900, 0.001, None),
-]
 PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923")
 
 sigmas = st.floats(1e-6, 1e3)
@@ -83,7 +62,7 @@ def agree(actual: float | None, expected: float | None) -> bool:
     return actual == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(("n", "k", "alpha", "expected"), FIXED_BUDGET)
+@pytest.mark.parametrize(("n", "k", "alpha", "expected"), [*FIXED_BUDGET, HUGE_BUDGET])
 def test_known_radii(n: int, k: int, alpha: float, expected: float | None) -> None:
     assert agree(radius(1.0, error_upper_bound(k, n, alpha)), expected)
 

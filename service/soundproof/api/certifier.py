@@ -63,14 +63,8 @@ class Certifier:
                 f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
                 f"Classes: {', '.join(manifest.classes)}.",
             )
-        audio_sha256, waveform = await self._read(form.audio)
-        samples_sha256 = await asyncio.to_thread(lambda: waveform.digest)
+        audio_sha256, samples_sha256, waveform = await self._read(form.audio)
         plan, seed_source = self._plan(form.fields, manifest, samples_sha256)
-        if form.fields.contract is ContractName.FEATURE and manifest.front_end is None:
-            raise InvalidPlan(
-                f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
-                "Use contract 'waveform', which is the same for it.",
-            )
         finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
         self.metrics.computed(finished.queue_s, finished.run_s)
         circumstances = Circumstances(
@@ -88,14 +82,15 @@ class Certifier:
         )
         return issue(plan, manifest, finished.facts, finished.outcome, circumstances)
 
-    async def _read(self, audio: UploadFile) -> tuple[str, Waveform]:
-        """Digest and samples of an upload, whose bytes are not kept beyond that."""
+    async def _read(self, audio: UploadFile) -> tuple[str, str, Waveform]:
+        """Digests of an upload and of its samples, and these; its bytes are not kept beyond that."""
         async with self._decoding:
             return await asyncio.to_thread(self._decode, audio.file)
 
-    def _decode(self, file: BinaryIO) -> tuple[str, Waveform]:
+    def _decode(self, file: BinaryIO) -> tuple[str, str, Waveform]:
         audio = file.read()
-        return hashlib.sha256(audio).hexdigest(), wav.read(audio, max_duration_s=self.max_duration_s)
+        waveform = wav.read(audio, max_duration_s=self.max_duration_s)
+        return hashlib.sha256(audio).hexdigest(), waveform.digest, waveform
 
     def _plan(
         self, fields: CertifyFields, manifest: ModelManifest, samples_sha256: str
@@ -130,6 +125,11 @@ class Certifier:
             seed=seed,
             clip_sha256=samples_sha256,
         )
+        if plan.contract is ContractName.FEATURE and manifest.front_end is None:
+            raise InvalidPlan(
+                f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
+                "Use contract 'waveform', which is the same for it.",
+            )
         return plan, "service" if fields.seed is None else "caller"
 
 

@@ -122,10 +122,6 @@ class Pool:
             return "the worker has been silent for too long"
         return "the worker is loading its models"
 
-    @property
-    def admitted(self) -> int:
-        return len(self._runs)
-
     def serves(self, model: str) -> bool:
         """Whether a worker has loaded that model."""
         return any(slot.ready and model in slot.ready.models for slot in self.slots)

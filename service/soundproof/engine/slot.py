@@ -67,6 +67,7 @@ class Slot:
                 await asyncio.sleep(min(0.5 * 2**self.failed_starts, LONGEST_RESTART_WAIT_S))
 
     async def _one_life(self) -> None:
+        self._was_ready = False
         child = self._child = await Child.start(self._command)
         self.exhausted = False
         self.refused.clear()
@@ -78,7 +79,7 @@ class Slot:
             log.warning("the worker on %s ended with status %s", self.device, await child.end())
         finally:
             self._child = None
-            self._was_ready, self.ready = self.ready is not None, None  # nothing can be given to it any more
+            self.ready = None  # nothing can be given to it any more
             await child.end()
 
     async def _listen(self, child: Child) -> None:
@@ -86,7 +87,7 @@ class Slot:
             message = await child.receive()
             match message:
                 case Ready():
-                    self.ready = message
+                    self.ready, self._was_ready = message, True
                 case Refused(model, error):
                     self.refused[model] = str(error)
                 case Exhausted():
@@ -100,14 +101,12 @@ class Slot:
         self.inflight.clear()
 
     def give(self, run: Run, most: int) -> None:
-        """Hand the next blocks of `run` to the worker, and the clip before its first."""
-        if self._child is None:
-            return
+        """Hand the next blocks of `run` to the worker, which is ready, and the clip before its first."""
+        assert self._child is not None and self.ready is not None  # noqa: S101, PT018
         if run.id not in self._begun:
             self._begun.add(run.id)
             self._child.send(Begin(run.id, run.plan, run.waveform))
-        if self.ready:
-            run.generator = self.ready.generator
+        run.generator = self.ready.generator
         work = Work(run.id, run.hand_out(most))
         if not self.inflight:
             self._heard_at = time.monotonic()

@@ -1,5 +1,6 @@
 """Outcome, plan and clip -> the certificate. No torch here."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -135,9 +136,6 @@ def issue(
 def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> ContractRecord:
     on_features = plan.contract is ContractName.FEATURE
     shape = list(manifest.feature_shape) if on_features else [facts.dimension]
-    dimension = 1
-    for size in shape:
-        dimension *= size
     steps = [*facts.steps, "log_mel"] if on_features else list(facts.steps)
     return ContractRecord(
         name=plan.contract.value,
@@ -146,7 +144,7 @@ def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> Contract
             steps=steps,
             pipeline=PIPELINE,
             sample_rate_hz=facts.prepared_rate_hz,
-            dimension=dimension,
+            dimension=math.prod(shape),
             shape=shape,
             gain=GainRecord(policy=facts.gain_policy.value, target=facts.gain_target, value=facts.gain),
         ),

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 
+from soundproof.api import examples
 from soundproof.api.certifier import Certifier
-from soundproof.api.examples import CERTIFICATE
 from soundproof.api.form import form_schema, read_form
 from soundproof.api.problems import problem_of
 from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
@@ -29,7 +29,7 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         responses={
             200: {
                 "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`.",
-                "content": {"application/json": {"example": CERTIFICATE}},
+                "content": {"application/json": {"example": examples.certificate()}},
             },
             400: problem_of("bad_request"),
             404: problem_of("unknown_model"),
