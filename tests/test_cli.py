@@ -48,6 +48,32 @@ def test_an_abstention_or_a_wrong_answer_exits_1(service: Service) -> None:
     assert "WRONG" in wrong.stdout
 
 
+@pytest.mark.parametrize("option", [["--contract", "bogus"], ["--label", "bogus"], ["--n", "9"], ["--model", "bogus"]])
+def test_an_option_that_the_service_refuses_exits_2(service: Service, option: list[str]) -> None:
+    result = run("certify", str(YES), "--url", service.url, *option)
+    assert result.returncode == 2
+    assert option[1] in result.stderr or "'waveform'" in result.stderr
+
+
+def test_the_table_has_a_row_for_every_file_and_says_what_was_asked(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"not audio")
+    result = run("certify", str(tmp_path / "bad.wav"), str(YES), "--url", service.url, "--sigma", "900", "--n", "100")
+    assert "refused" in result.stdout
+    assert "unsupported_audio" in result.stdout
+    assert "do not show that it leads" in result.stdout
+    assert "contract waveform, transform fixed, sigma 900, n 100, alpha 0.001" in result.stdout
+
+
+def test_a_piped_table_is_never_cut_to_a_terminals_width(service: Service) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    options = ["--url", service.url, "--n", "500", "--sigma", "0.01"]
+    command = [sys.executable, "-m", "soundproof", "certify", str(YES), *options]
+    lines = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.splitlines()
+    [row] = [line for line in lines if "yes.wav" in line]
+    assert "certified" in row
+    assert "500/500" in row
+
+
 @pytest.mark.parametrize("options", [["--n", "many"], ["--no-such-option"], []])
 def test_a_wrong_command_line_exits_2(options: list[str]) -> None:
     assert run("certify", *options).returncode == 2

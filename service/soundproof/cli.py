@@ -229,12 +229,12 @@ def _settings(**overrides: Any) -> Any:
 
 
 def _print(table: Table) -> None:
-    console = Console(markup=False)
-    console.print(table, width=None if console.is_terminal or "COLUMNS" in os.environ else _FILE_WIDTH)
+    shown = sys.stdout.isatty() or "COLUMNS" in os.environ
+    Console(markup=False, width=None if shown else _FILE_WIDTH).print(table)
 
 
 def _complain(text: str) -> None:
-    errors.print(text, style="red", markup=False, highlight=False)
+    errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
@@ -32,9 +33,7 @@ class CertificateTable:
                 format_down(certificate.radius, RADIUS_DIGITS),
                 _snr(certificate.snr_cert_db),
                 format_down(domain.radius, RADIUS_DIGITS) if domain else "",
-                _snr(domain.snr_db if domain else None),
-                f"{votes.counts[certificate.prediction.index]}/{votes.n}"
-                + (", ceiling" if certificate.saturated else ""),
+                f"{votes.counts[certificate.prediction.index]}/{votes.n}",
             )
         )
 
@@ -42,9 +41,9 @@ class CertificateTable:
         self.rows.append((file, "refused", code))
 
     def render(self) -> Table:
-        table = Table(caption="\n".join(self.terms), caption_justify="left")
-        for name in ("file", "outcome", "answer", "radius", "SNR dB", "file radius", "file SNR dB", "votes"):
-            table.add_column(name, overflow="fold", no_wrap=name in ("outcome", "radius", "SNR dB", "file radius"))
+        table = Table(box=SIMPLE_HEAD, caption="\n".join(self.terms), caption_justify="left")
+        for name in ("file", "outcome", "answer", "radius", "SNR dB", "file radius", "votes"):
+            table.add_column(name, overflow="fold", no_wrap=name not in ("file", "answer"))
         for row in self.rows:
             table.add_row(*row)
         return table
@@ -57,6 +56,8 @@ class CertificateTable:
         )
         if contract.perturbation.space == "feature":
             terms += "; says nothing about waveforms"
+        if certificate.saturated:
+            terms += "; where all votes agree, the radius is the ceiling of this n"
         if terms not in self.terms:
             self.terms.append(terms)
 
