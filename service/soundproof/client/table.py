@@ -41,7 +41,7 @@ class CertificateTable:
         self.rows.append((file, "refused", code))
 
     def render(self) -> Table:
-        table = Table(box=SIMPLE_HEAD, caption="\n".join(self.terms), caption_justify="left")
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="\n".join(self.terms), caption_justify="left")
         for name in ("file", "outcome", "answer", "radius", "SNR dB", "file radius", "votes"):
             table.add_column(name, overflow="fold", no_wrap=name not in ("file", "answer"))
         for row in self.rows:
