@@ -1,126 +1,110 @@
-"""Labelled clips from a data set's own folder layout. Offline: nothing in service/ imports this.
+"""The data sets that recipes name: where each is to be had, what its classes are and how it is divided.
 
-Two layouts of Speech Commands (P. Warden 2018, arXiv:1804.03209, CC BY 4.0) are read, told apart by what is there:
-
-* the official archive `speech_commands_v0.02`: a folder of WAV files per word, `validation_list.txt`,
-  `testing_list.txt`, `_background_noise_/`;
-* a folder with `manifest.csv` (path, label, word, speaker, split, source, samples) and FLAC files.
+python models/datasets.py                       what there is, with address and checksum
+python models/datasets.py speech-commands-12 FOLDER     read it and count
 """
 
-import csv
-import hashlib
-from collections.abc import Sequence
+import argparse
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import soundfile
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
-from soundproof.audio import wav
-from soundproof.audio.prepare import prepare
-from soundproof.audio.waveform import Waveform
-from soundproof.terms import Gain
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-SILENCE, UNKNOWN = "_silence_", "_unknown_"
-WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
-CLASSES_12 = tuple(sorted((SILENCE, UNKNOWN, *WORDS)))
-OFFICIAL_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-# The official 12-class task draws as many unknown words and silences as 10 % of the words asked for.
-OTHER_SHARE = 0.10
+import esc
+import speech_commands
+from clips import Clip, Split
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One labelled clip: a file, or `frames` of it from frame `start` on."""
+class DataSet:
+    """`folds`: empty where the data set comes in splits. `silence`: a class whose clips are cut from recordings that
+    training saw too, if there is one: accuracy on it is optimistic."""
 
-    path: Path
-    label: str
-    split: Split
-    start: int = 0
-    frames: int = -1
+    name: str
+    title: str
+    url: str
+    checksum: str
+    licence: str
+    classes: tuple[str, ...]
+    folds: tuple[int, ...]
+    reader: Callable[[Path], list[Clip] | None]
+    silence: str | None = None
 
-    @property
-    def name(self) -> str:
-        """What tells it from all other clips of its data set, wherever that lies: folder, file and, of a cut, where."""
-        cut = f"@{self.start}" if self.frames >= 0 else ""
-        return f"{self.path.parent.name}/{self.path.name}{cut}"
+    def read(self, root: Path) -> list[Clip]:
+        """All clips, in a fixed order. FileNotFoundError says where to get the data set when it is not in `root`."""
+        clips = self.reader(root)
+        if not clips:
+            raise FileNotFoundError(
+                f"{self.title} is not in {root}. Unpack there, without its top folder, {self.url} ({self.checksum})."
+            )
+        return clips
 
-    def read(self) -> Waveform:
-        """The samples as recorded: float32 (channels, frames), full scale 1."""
-        if self.path.suffix == ".wav" and self.frames < 0:
-            return wav.read(self.path.read_bytes())
-        samples, rate = soundfile.read(self.path, self.frames, self.start, dtype="float32", always_2d=True)
-        return Waveform(np.ascontiguousarray(samples.T), rate)
-
-
-def speech_commands(root: Path) -> list[Clip]:
-    """All clips of the 12-class task, in a fixed order. FileNotFoundError names the archive when there is none."""
-    if (root / "manifest.csv").is_file():
-        return _listed(root)
-    if (root / "testing_list.txt").is_file():
-        return _official(root)
-    raise FileNotFoundError(f"no manifest.csv and no testing_list.txt in {root}; unpack {OFFICIAL_URL} there")
-
-
-def _listed(root: Path) -> list[Clip]:
-    with (root / "manifest.csv").open(newline="") as lines:
-        return [Clip(root / row["path"], row["label"], row["split"]) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
+    def part(self, clips: list[Clip], split: Split, fold: int | None = None) -> list[Clip]:
+        """The clips of a split. With folds: `fold` is held out for testing, all others are for training, and there
+        is no validation."""
+        if not self.folds:
+            return [clip for clip in clips if clip.split == split]
+        if fold not in self.folds:
+            raise ValueError(f"{self.name} is cross-validated: give a fold of {self.folds}, not {fold}")
+        if split == "validation":
+            return []
+        return [clip for clip in clips if (clip.fold == fold) == (split == "test")]
 
 
-def _official(root: Path) -> list[Clip]:
-    split_of: dict[str, Split] = {}
-    for name, split in (("validation_list.txt", "validation"), ("testing_list.txt", "test")):
-        for line in (root / name).read_text().split():
-            split_of[line] = split  # type: ignore[assignment]
-    words: list[Clip] = []
-    others: list[Clip] = []
-    for path in sorted(root.glob("[!_]*/*.wav")):
-        word = path.parent.name
-        split = split_of.get(f"{word}/{path.name}", "train")
-        (words if word in WORDS else others).append(Clip(path, word if word in WORDS else UNKNOWN, split))
-    clips = list(words)
-    for split in SPLITS:
-        count = round(OTHER_SHARE * sum(clip.split == split for clip in words))
-        clips += _fixed_sample([clip for clip in others if clip.split == split], count)
-        clips += _silences(sorted((root / "_background_noise_").glob("*.wav")), split, count)
-    return clips
+ESC_ARCHIVE = "https://github.com/karoldvl/ESC-50/archive/master.zip"
+ESC_CHECKSUM = "MD5 7771e4b9d86d0945acce719c7a59305a"
+DATASETS = {
+    data.name: data
+    for data in (
+        DataSet(
+            name="speech-commands-12",
+            title="Google Speech Commands v0.02 (P. Warden 2018, arXiv:1804.03209)",
+            url="http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
+            checksum="SHA-256 af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+            licence="CC BY 4.0",
+            classes=speech_commands.CLASSES_12,
+            folds=(),
+            reader=speech_commands.read,
+            silence=speech_commands.SILENCE,
+        ),
+        DataSet(
+            name="esc-10",
+            title="ESC-10 (K. J. Piczak 2015)",
+            url=ESC_ARCHIVE,
+            checksum=ESC_CHECKSUM,
+            licence="CC BY 3.0",
+            classes=esc.CLASSES_10,
+            folds=esc.FOLDS,
+            reader=esc.read_10,
+        ),
+        DataSet(
+            name="esc-50",
+            title="ESC-50 (K. J. Piczak 2015)",
+            url=ESC_ARCHIVE,
+            checksum=ESC_CHECKSUM,
+            licence="CC BY-NC 3.0",
+            classes=esc.CLASSES_50,
+            folds=esc.FOLDS,
+            reader=esc.read_50,
+        ),
+    )
+}
 
 
-def _fixed_sample(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """`count` of the clips, chosen by a hash of their names, so the choice never moves."""
-    return sorted(clips, key=lambda clip: hashlib.sha256(clip.name.encode()).digest())[:count]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", choices=DATASETS)
+    parser.add_argument("folder", nargs="?", type=Path)
+    args = parser.parse_args()
+    for data in [DATASETS[args.name]] if args.name else DATASETS.values():
+        print(
+            f"{data.name}: {data.title}, {len(data.classes)} classes, {data.licence}\n  {data.url}\n  {data.checksum}"
+        )
+        if args.folder:
+            clips = data.read(args.folder)
+            where = Counter(f"fold {clip.fold}" if data.folds else clip.split for clip in clips)
+            print(f"  {len(clips)} clips: " + ", ".join(f"{count} {part}" for part, count in sorted(where.items())))
 
 
-def _silences(recordings: Sequence[Path], split: Split, count: int) -> list[Clip]:
-    """`count` one-second cuts; each split has its own stretch of every recording (80 %, 10 %, 10 %)."""
-    low, high = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}[split]
-    generator = np.random.default_rng(SPLITS.index(split))
-    clips = []
-    for i in range(count if recordings else 0):
-        path = recordings[i % len(recordings)]
-        total, rate = soundfile.info(path).frames, soundfile.info(path).samplerate
-        start = int(generator.integers(int(low * total), int(high * total) - rate))
-        clips.append(Clip(path, SILENCE, split, start, rate))
-    return clips
-
-
-def load(
-    clips: Sequence[Clip], classes: Sequence[str], *, sample_rate_hz: int, clip_samples: int, gain: Gain
-) -> tuple[Tensor, Tensor]:
-    """Clips as the service prepares them: (clips, clip_samples) float32 and class indices (clips,) int64."""
-    waveforms = torch.empty(len(clips), clip_samples)
-    for i, clip in enumerate(tqdm(clips, desc="reading", unit="clip", leave=False)):
-        prepared = prepare(clip.read(), sample_rate_hz=sample_rate_hz, clip_samples=clip_samples, gain=gain)
-        waveforms[i] = prepared.x.float()
-    return waveforms, torch.tensor([list(classes).index(clip.label) for clip in clips])
-
-
-def balanced(clips: Sequence[Clip], classes: Sequence[str], per_class: int) -> list[Clip]:
-    """`per_class` clips of every class, chosen by a hash of their names."""
-    return [chosen for label in classes for chosen in _fixed_sample([c for c in clips if c.label == label], per_class)]
+if __name__ == "__main__":
+    main()

@@ -1,281 +1,153 @@
-"""Measure a model folder with the service's own code, and write what came out into model.json and CARD.md.
+"""Certify a test set with the service's own smoothing code: one row per clip and setting.
 
-    python models/evaluate.py models/speech-commands-12 DATA_FOLDER [--per-class 20] [--n 1000]
+    python models/evaluate.py models/speech-commands-12 runs/speech-commands-12/noise-0.005-* --data DATA --per-class 20
+    python models/evaluate.py runs/esc-10/* --data DATA --per-class 5 --n 1000 --jobs 2
 
-Clean accuracy on the whole test split; then, on `per_class` test clips of every class, certificates at each sigma of
-the waveform contract (n0 = 100, alpha = 0.001) and the perturbation geometry of every transform at sigma 0.0025.
-The noise seed is fixed and each clip has its own stream, so the figures can be had again.
+Every model meets the clips of its own test split or held-out fold: all of them without noise, and `--per-class` of
+each class (default: all) in each of the SETTINGS. Rows are appended to models/results/<model's name>.jsonl, and those
+that are there already are not computed again: an interrupted evaluation goes on where it was.
+
+A setting is `kind:sigma`. `waveform` and `feature` are those contracts; `fixed`, `rms`, `clip`, `peak` and `peak_clean`
+the post-processed contract with that transform; `geometry` measures what every transform does to the perturbation,
+without votes. Noise seed 1 with the clip's own stream: the service gives the same counts for the same file with seed=1.
 """
 
 import argparse
-import hashlib
-import statistics
-from dataclasses import dataclass
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-import datasets
-from soundproof.audio.prepare import Prepared, prepare
-from soundproof.nets.folder import Model, load
-from soundproof.nets.manifest import CARD, Measured, ModelManifest, write_manifest
-from soundproof.smoothing.certification import Abstained, Certification, Certified, Geometry
-from soundproof.smoothing.contracts import contract_for
-from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
-from soundproof.smoothing.voting import CHUNK_SAMPLES, vote
-from soundproof.stats.radius import snr_db
-from soundproof.stats.rounding import format_down, format_up
+import rows
+import workers
+from clips import Clip, balanced
+from datasets import DATASETS, DataSet
+from measurement import ALPHA, CLEAN, GEOMETRY, KINDS, N0, Task, compute, plan_of
+from soundproof.errors import SoundproofError
+from soundproof.nets.manifest import ModelManifest, read_manifest
 
-SIGMAS = (0.0025, 0.02)
-GEOMETRY_SIGMA = 0.0025
-N0, ALPHA, SEED = 100, 0.001, 1
-
-
-@dataclass(frozen=True)
-class Result:
-    """One certified clip."""
-
-    label: str
-    outcome: Certified | Abstained
-    snr_db: float | None
-
-    def right(self, model: ModelManifest) -> bool:
-        return isinstance(self.outcome, Certified) and model.classes[self.outcome.prediction] == self.label
+# arXiv:2606.04210, Tables 1 to 3.
+SETTINGS = (
+    "geometry:0.0025",
+    "waveform:0.0025",
+    "waveform:0.02",
+    "feature:0.02",
+    "clip:0.0025",
+    "waveform:0.005",
+    "waveform:0.01",
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--per-class", type=int, default=20)
-    parser.add_argument("--n", type=int, default=1000)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("folders", type=Path, nargs="+", help="model folders of one data set")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
+    parser.add_argument("--dataset", choices=DATASETS, help="default: the one of the models' name")
+    parser.add_argument("--settings", default=",".join(SETTINGS), help=f"default: {','.join(SETTINGS)}")
+    parser.add_argument("--per-class", type=int, help="clips of each class to certify (default: all)")
+    parser.add_argument("--n", type=int, default=10_000, help="estimation votes")
+    parser.add_argument("--device", default=_devices(), help="or several by commas, which share the work")
+    parser.add_argument("--jobs", type=int, default=1, help="processes on each device; on a CPU they share its cores")
+    parser.add_argument("--out", type=Path, help="file of rows (default: models/results/<model's name>.jsonl)")
     args = parser.parse_args()
-    command = f"python models/evaluate.py {args.folder} DATA_FOLDER --per-class {args.per_class} --n {args.n}"
 
-    model = load(args.folder, args.device)
-    manifest = model.manifest
-    test = [clip for clip in datasets.speech_commands(args.data) if clip.split == "test"]
-    chosen = datasets.balanced(test, manifest.classes, args.per_class)
+    try:
+        settings = [_setting(setting) for setting in args.settings.split(",")]
+        manifests = {folder: read_manifest(folder) for folder in args.folders}
+        names = {manifest.name for manifest in manifests.values()}
+        if len(names) > 1:
+            raise ValueError(f"these are models of different names: {', '.join(sorted(names))}")
+        [name] = names
+        if (args.dataset or name) not in DATASETS:
+            raise ValueError(f"{name} is no data set: say with --dataset which one to take")
+        dataset = DATASETS[args.dataset or name]
+        for folder, manifest in manifests.items():
+            _check(folder, manifest, dataset, settings, args.n)
+        every = dataset.read(args.data)
+    except (SoundproofError, FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
 
-    clean = clean_accuracy(model, test, args.device)
-    spoken = clean_accuracy(model, [clip for clip in test if clip.label != datasets.SILENCE], args.device)
-    print(f"clean accuracy {clean:.4f} on {len(test)} clips; {spoken:.4f} without {datasets.SILENCE}", flush=True)
-    certified = {}
-    for sigma in SIGMAS:
-        certified[sigma] = [certify(model, clip, sigma, args.n, args.device) for clip in tqdm(chosen, f"{sigma:g}")]
-        print(f"sigma {sigma:g}: {summary(manifest, certified[sigma])}", flush=True)
-    geometry = {transform: mean_geometry(model, chosen, transform, args.device) for transform in TransformName}
-    for transform, measured in geometry.items():
-        print(f"{transform.value}: D_geom {measured.d_geom:.3g}, norm ratio {measured.effective_norm_ratio:.6g}")
-
-    manifest = manifest.model_copy(
-        update={
-            "measured": Measured(
-                split="test",
-                clean_accuracy=round(clean, 4),
-                clean_clips=len(test),
-                positive_radius_accuracy={f"{s:g}": round(accuracy(manifest, r), 4) for s, r in certified.items()},
-                certified_clips=len(chosen),
-                n0=N0,
-                n=args.n,
-                alpha=ALPHA,
-                command=command,
-            )
+    devices = args.device.split(",") * args.jobs
+    out: Path = args.out or Path("models") / "results" / f"{name}.jsonl"
+    with rows.appending(out) as add:
+        done = {row.key for row in rows.read([out])}
+        asked = {  # by key: two folders may hold one model
+            _key(manifest, clip, setting, args.n): Task(folder, clip, dataset.name, setting, args.n)
+            for setting, (folder, manifest) in itertools.product((CLEAN, *settings), manifests.items())
+            for clip in _clips(dataset, every, manifest, None if setting == CLEAN else args.per_class)
         }
-    )
-    write_manifest(args.folder, manifest)
-    card = write_card(manifest, spoken, certified, geometry, len(test) - sum(c.label == datasets.SILENCE for c in test))
-    (args.folder / CARD).write_text(card)
+        tasks = [task for key, task in asked.items() if key not in done]
+        threads = max(1, (os.cpu_count() or 1) // len(devices))
+        with workers.pool(devices, threads) as pool, tqdm(total=len(tasks), unit="row") as bar:
+            for row in _computed(pool, tasks, ahead=4 * len(devices)):
+                bar.set_description(f"{row.setting} {row.noise_sigma} seed {row.seed} fold {row.fold}")
+                bar.update()
+                add(row)
 
 
-@torch.inference_mode()
-def clean_accuracy(model: Model, clips: list[datasets.Clip], device: str) -> float:
-    """The base classifier's accuracy without noise."""
-    right = 0
-    for clip in tqdm(clips, "clean", leave=False):
-        logits = model.classifier.head(
-            model.classifier.features(prepared(model, clip).x.float().unsqueeze(0).to(device))
-        )
-        right += model.manifest.classes[int(logits.argmax())] == clip.label
-    return right / len(clips)
+def _check(folder: Path, manifest: ModelManifest, dataset: DataSet, settings: list[str], n: int) -> None:
+    """That the model can be evaluated so. ValueError or a SoundproofError says why not."""
+    if set(manifest.classes) != set(dataset.classes):
+        raise ValueError(f"{folder}: the model's classes are not those of {dataset.name}")
+    if dataset.folds and (manifest.training is None or manifest.training.fold not in dataset.folds):
+        raise ValueError(f"{folder}: {dataset.name} is cross-validated, and the model held out none of its folds")
+    for setting in settings:
+        kind, _, sigma = setting.partition(":")
+        if kind == "feature" and not manifest.has_features:
+            raise ValueError(f"{folder}: the model has no features to put noise on")
+        plan_of(manifest, "waveform" if kind == GEOMETRY else kind, float(sigma), n, samples_sha256="")
 
 
-def certify(model: Model, clip: datasets.Clip, sigma: float, n: int, device: str) -> Result:
-    """One fixed-budget certificate of the waveform contract, as the service computes it."""
-    plan = plan_for(model.manifest, clip, ContractName.WAVEFORM, TransformName.FIXED, sigma, n)
-    ready = prepared(model, clip).to(device)
-    contract = contract_for(plan, model.classifier, ready)
-    point = contract.anchor(ready)
-    certification = Certification(plan)
-    for block in certification.wanted():
-        certification.record(block, vote(contract, point, plan, block, CHUNK_SAMPLES[point.device.type]))
-    outcome = certification.outcome()
-    return Result(
-        clip.label, outcome, snr_db(ready.facts.norm, outcome.radius) if isinstance(outcome, Certified) else None
-    )
+def _setting(text: str) -> str:
+    """`kind:sigma` as it stands in rows. ValueError says what it may be."""
+    kind, _, sigma = text.partition(":")
+    try:
+        if kind in KINDS:
+            return f"{kind}:{float(sigma):g}"
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is no setting: they are kind:sigma, kind one of {', '.join(KINDS)}")
 
 
-def mean_geometry(model: Model, clips: list[datasets.Clip], transform: TransformName, device: str) -> Geometry:
-    """The selection stage's geometry, summed over clips."""
-    total = Geometry()
-    for clip in tqdm(clips, transform.value, leave=False):
-        plan = plan_for(model.manifest, clip, ContractName.POST_PROCESSED, transform, GEOMETRY_SIGMA, 10)
-        ready = prepared(model, clip).to(device)
-        contract = contract_for(plan, model.classifier, ready)
-        point = contract.anchor(ready)
-        for block in plan.blocks(Stage.SELECTION)[:1]:
-            total += vote(contract, point, plan, block, CHUNK_SAMPLES[point.device.type]).geometry
-    return total
+def _clips(dataset: DataSet, every: list[Clip], manifest: ModelManifest, per_class: int | None) -> list[Clip]:
+    """The clips a model is tested with: those of its own split or fold, or `per_class` of each class of these."""
+    test = dataset.part(every, "test", manifest.training.fold if manifest.training else None)
+    return balanced(test, dataset.classes, per_class) if per_class else test
 
 
-def prepared(model: Model, clip: datasets.Clip) -> Prepared:
-    manifest = model.manifest
-    return prepare(
-        clip.read(), sample_rate_hz=manifest.sample_rate_hz, clip_samples=manifest.clip_samples, gain=manifest.gain
-    )
+def _computed(pool: Executor, tasks: list[Task], ahead: int) -> Iterator[rows.Row]:
+    """Rows as they come. `ahead` tasks at most are begun or queued, so that all of them fit into memory.
+
+    What a task raises is raised, with its task in a note, when the rows that came with it are out.
+    """
+    waiting = iter(tasks)
+    running = {pool.submit(compute, task): task for task in itertools.islice(waiting, ahead)}
+    while running:
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        running |= {pool.submit(compute, task): task for task in itertools.islice(waiting, len(finished))}
+        failed = [future for future in finished if future.exception()]
+        yield from (future.result() for future in finished if future not in failed)
+        for future in failed:
+            error = future.exception()
+            assert error is not None
+            error.add_note(f"in {running[future]}")
+            raise error
+        for future in finished:
+            del running[future]
 
 
-def plan_for(  # noqa: PLR0913
-    manifest: ModelManifest,
-    clip: datasets.Clip,
-    contract: ContractName,
-    transform: TransformName,
-    sigma: float,
-    n: int,
-) -> Plan:
-    return Plan(
-        model=manifest.name,
-        model_digest=manifest.digest,
-        classes=len(manifest.classes),
-        contract=contract,
-        transform=transform,
-        sigma=sigma,
-        n0=N0,
-        n=n,
-        alpha=ALPHA,
-        bound=BoundName.CLOPPER_PEARSON,
-        seed=SEED,
-        clip_sha256=hashlib.sha256(clip.name.encode()).hexdigest(),
-    )
+def _key(manifest: ModelManifest, clip: Clip, setting: str, n: int) -> tuple[str, ...]:
+    """The key that the row will have."""
+    budget = () if setting.partition(":")[0] in {CLEAN, GEOMETRY} else (str(N0), str(n), f"{ALPHA:g}")
+    return manifest.digest, clip.name, setting, *budget
 
 
-def accuracy(manifest: ModelManifest, results: list[Result]) -> float:
-    """Positive-radius accuracy: the share of clips whose smoothed prediction is right with a positive radius."""
-    return sum(result.right(manifest) for result in results) / len(results)
-
-
-def median_radius(results: list[Result]) -> float:
-    return statistics.median(r.outcome.radius if isinstance(r.outcome, Certified) else 0.0 for r in results)
-
-
-def median_snr_db(results: list[Result]) -> float:
-    """Over the certified clips."""
-    return statistics.median(result.snr_db for result in results if result.snr_db is not None)
-
-
-def summary(manifest: ModelManifest, results: list[Result]) -> str:
-    abstained = sum(isinstance(result.outcome, Abstained) for result in results)
-    return (
-        f"positive-radius accuracy {accuracy(manifest, results):.4f} on {len(results)} clips, "
-        f"median radius {format_down(median_radius(results), 5)}, "
-        f"median SNR {format_up(median_snr_db(results), 4)} dB, "
-        f"{abstained} abstained"
-    )
-
-
-def write_card(
-    manifest: ModelManifest,
-    spoken: float,
-    certified: dict[float, list[Result]],
-    geometry: dict[TransformName, Geometry],
-    spoken_clips: int,
-) -> str:
-    """CARD.md: what the model is, what it was measured to do, and what not to read into it."""
-    measured = manifest.measured
-    assert measured is not None
-    without_silence = {
-        sigma: [result for result in results if result.label != datasets.SILENCE]
-        for sigma, results in certified.items()
-    }
-    table = "\n".join(
-        f"| {sigma:g} | {100 * accuracy(manifest, results):.1f} % "
-        f"| {100 * accuracy(manifest, without_silence[sigma]):.1f} % | {format_down(median_radius(results), 5)} "
-        f"| {format_up(median_snr_db(results), 4)} |"
-        for sigma, results in certified.items()
-    )
-    per_class = "\n".join(
-        f"| {label} | "
-        + " | ".join(f"{100 * accuracy(manifest, only(r, label)):.0f} %" for r in certified.values())
-        + " |"
-        for label in manifest.classes
-    )
-    shapes = "\n".join(
-        f"| {transform.value} | {g.d_geom:.3g} | {g.effective_norm_ratio:.6g} |" for transform, g in geometry.items()
-    )
-    sigmas = " | ".join(f"sigma {sigma:g}" for sigma in certified)
-    return f"""# {manifest.name}, version {manifest.version}
-
-The log-mel CNN of arXiv:2606.04210 for {len(manifest.classes)} classes: {", ".join(manifest.classes)}.
-Weights: {manifest.licence}. Trained with the paper's optimizer and schedule ({manifest.training.epochs} epochs, AdamW,
-cosine decay), time shifts, masking, class weights and Gaussian waveform noise of standard deviation
-{", ".join(f"{s:g}" for s in manifest.training.noise_sigma)} (each clip draws one; 0, so
-that exact digital silence is trained on too). Not trained for noise on features, nor evaluated under it.
-
-## Data
-
-{manifest.data}; {manifest.data_licence}. {manifest.training.clips} training clips;
-training, validation and test speakers are disjoint. **Not comparable with published Speech Commands figures**: it is a
-part of the full set, divided differently.
-Train on the full official set with
-
-    python models/train.py models/recipes/speech-commands-12.toml FOLDER_OF_THE_OFFICIAL_ARCHIVE
-
-**Accuracy on `_silence_` is optimistic**: its test clips are cut from the same six long recordings as its training
-clips. Figures without it stand beside.
-
-## Measured
-
-With the service's own code, by
-
-    {measured.command}
-
-Clean accuracy of the base classifier on the test split: **{100 * measured.clean_accuracy:.1f} %** of
-{measured.clean_clips} clips ({100 * spoken:.1f} % of the {spoken_clips} that are not silence).
-
-Certificates of the waveform contract: n0 = {measured.n0}, n = {measured.n}, alpha = {measured.alpha:g},
-{measured.certified_clips} test clips, {measured.certified_clips // len(manifest.classes)} of each class.
-Positive-radius accuracy is the share whose smoothed prediction is right with a positive radius; an abstention counts as
-radius 0. Where the median radius is the ceiling of n = {measured.n} unanimous votes, more votes would raise it:
-it shows the number of votes, not where the model breaks.
-
-| sigma | positive-radius accuracy | without silence | median radius | median SNR dB |
-|---|---|---|---|---|
-{table}
-
-By class, positive-radius accuracy:
-
-| class | {sigmas} |
-|---|{"---|" * len(certified)}
-{per_class}
-
-What a transform after the noise does to the perturbation, at sigma {GEOMETRY_SIGMA:g}, {measured.n0} noise samples a
-clip:
-
-| transform | D_geom | effective norm ratio |
-|---|---|---|
-{shapes}
-
-## Not for
-
-Deciding anything about people; words outside the list; clips longer than a second, of which only the middle is heard.
-"""
-
-
-def only(results: list[Result], label: str) -> list[Result]:
-    return [result for result in results if result.label == label]
+def _devices() -> str:
+    return ",".join(f"cuda:{index}" for index in range(torch.cuda.device_count())) or "cpu"
 
 
 if __name__ == "__main__":

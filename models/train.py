@@ -1,19 +1,24 @@
-"""Train the paper's log-mel CNN with Gaussian waveform augmentation and write a model folder.
+"""Train the paper's log-mel CNN with Gaussian waveform augmentation; every run is a model folder.
 
-    python models/train.py models/recipes/speech-commands-12.toml DATA_FOLDER [--out models/speech-commands-12]
+    python models/train.py models/recipes/speech-commands-12.toml DATA --seeds 1,2,3 --noise 0.005
+    python models/train.py models/recipes/esc-10.toml DATA --folds 1,2,3,4,5 --jobs 2
+    python models/train.py models/recipes/esc-10.toml DATA --folds 1 --out models/esc-10
 
-One straight run: read the recipe, load the clips, train, write model.json and weights.safetensors. It resumes from
-runs/<name>/ when a run of the same recipe was interrupted; every epoch's randomness is fixed by (seed, epoch), so an
-interrupted run ends where an undisturbed one does. `models/evaluate.py` then measures the result and writes CARD.md.
+DATA is the data set's folder (`python models/datasets.py` says where to get it). One run for every seed and fold, each
+in runs/<recipe>/noise-<sigma>-seed-<seed>[-fold-<fold>]-<digest of the recipe>/, `--jobs` at a time. A run that was
+interrupted is resumed and one that is finished is left alone: every epoch's randomness is fixed by (seed, epoch), so
+an interrupted run ends where an undisturbed one does, bit for bit, whatever runs beside it. (Another number of
+--threads, or another processor, adds up in another order.) With --out and one run, its model folder is written there.
+`models/evaluate.py` then certifies test clips with what came out.
 """
 
 import argparse
-import hashlib
-import json
+import itertools
 import math
+import shutil
 import time
-import tomllib
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,164 +28,166 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-import datasets
+import workers
+from augment import masked, shifted
+from clips import load
+from datasets import DATASETS
+from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
-from soundproof.nets.manifest import WEIGHTS, ModelManifest, Training, write_manifest
-from soundproof.nets.specs import CnnSpec, LogMelSpec
+from soundproof.nets.manifest import MANIFEST, WEIGHTS, ModelManifest, Training, write_manifest
+from soundproof.nets.specs import CnnSpec
 from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
-from soundproof.terms import Gain
+
+RUNS = Path("runs")
+# The noise under which the base classifier is looked at while it trains. Nothing is chosen by it.
+WATCHED_SIGMAS = (0.0, 0.0025, 0.02)
+LOOKS = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: everything that it depends on but the clips."""
+
+    recipe: Recipe
+    data: Path
+    seed: int
+    fold: int | None
+    device: str
+
+    @property
+    def folder(self) -> Path:
+        noise = "+".join(f"{sigma:g}" for sigma in self.recipe.augmentation.noise_sigma) or "none"
+        fold = "" if self.fold is None else f"-fold-{self.fold}"
+        return RUNS / self.recipe.name / f"noise-{noise}-seed-{self.seed}{fold}-{self.recipe.digest}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("data", type=Path, help="the data set's folder")
-    parser.add_argument("--out", type=Path, help="the model folder to write (default: models/<name>)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seeds", type=numbers, default=(1,), help="for example 1,2,3 (default: 1)")
+    parser.add_argument("--folds", type=numbers, help="folds to hold out, one run each (default: all there are)")
+    parser.add_argument("--noise", type=sigmas, help="none, a sigma, or several by commas (default: the recipe's)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each run on a CPU: sums in another number differ")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="or cuda:0,cuda:1")
+    parser.add_argument("--out", type=Path, help="of a single run: the model folder to write")
     args = parser.parse_args()
-    recipe: dict[str, Any] = tomllib.loads(args.recipe.read_text())
-    out = args.out or Path("models") / recipe["name"]
-    train(recipe, args.data, out, torch.device(args.device))
+
+    recipe = Recipe.read(args.recipe)
+    if args.noise is not None:
+        recipe = recipe.with_noise(args.noise)
+    there = DATASETS[recipe.dataset].folds
+    if not set(args.folds or ()) <= set(there):
+        parser.error(f"the folds of {recipe.dataset} are {', '.join(map(str, there)) or 'none: it comes in splits'}")
+    folds = args.folds or there or (None,)
+    devices = itertools.cycle(args.device.split(","))
+    runs = [Run(recipe, args.data, seed, fold, next(devices)) for seed in args.seeds for fold in folds]
+    if args.out and len(runs) > 1:
+        parser.error(f"--out takes one run, these are {len(runs)}: name one seed and one fold")
+    DATASETS[recipe.dataset].read(args.data)  # whatever is missing is said here, once
+
+    with workers.pool(["cpu"] * args.jobs, args.threads) as pool:  # a run names its own device
+        for folder in pool.map(train, runs, itertools.count()):
+            print(folder, flush=True)
+    if args.out:
+        shutil.copytree(runs[0].folder, args.out, ignore=shutil.ignore_patterns("epoch-*", "log"), dirs_exist_ok=True)
+        print(f"wrote {args.out}")
 
 
-def train(recipe: dict[str, Any], data: Path, out: Path, device: torch.device) -> None:  # noqa: PLR0915  (one straight run)
-    optimizer_recipe, augmentation = recipe["optimizer"], recipe["augmentation"]
-    gain = Gain(**recipe["gain"])
-    rate, length = recipe["sample_rate_hz"], recipe["clip_samples"]
-    classes = datasets.CLASSES_12
-
-    clips = datasets.speech_commands(data)
-    split = {
-        name: datasets.load(
-            [clip for clip in clips if clip.split == name],
-            classes,
-            sample_rate_hz=rate,
-            clip_samples=length,
-            gain=gain,
-        )
-        for name in ("train", "validation")
+def train(run: Run, line: int = 0) -> Path:
+    """One straight run, resumed where it was left; its folder. `line`: where its progress bar stands."""
+    if (run.folder / MANIFEST).is_file():
+        return run.folder
+    recipe, device, data = run.recipe, torch.device(run.device), DATASETS[run.recipe.dataset]
+    optimizer_recipe, augmentation = recipe.optimizer, recipe.augmentation
+    clips = data.read(run.data)
+    shape: dict[str, Any] = {
+        "sample_rate_hz": recipe.sample_rate_hz,
+        "clip_samples": recipe.clip_samples,
+        "gain": recipe.gain,
     }
-    waveforms, labels = split["train"]  # (clips, time) float32, (clips,)
-    class_weights = len(labels) / (len(classes) * torch.bincount(labels, minlength=len(classes)).float())
+    waveforms, labels = load(data.part(clips, "train", run.fold), data.classes, **shape)  # (clips, time), (clips,)
+    watched = load(data.part(clips, "test" if data.folds else "validation", run.fold), data.classes, **shape)
+    class_weights = len(labels) / (len(data.classes) * torch.bincount(labels, minlength=len(data.classes)).float())
 
-    torch.manual_seed(recipe["seed"])
-    architecture, front_end = CnnSpec(), LogMelSpec(**recipe["front_end"])
-    model = LogMelCnn(architecture, front_end, rate, len(classes)).to(device)
+    torch.manual_seed(run.seed)
+    model = LogMelCnn(CnnSpec(), recipe.front_end, recipe.sample_rate_hz, len(data.classes)).to(device)
     model.cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=optimizer_recipe["learning_rate"], weight_decay=optimizer_recipe["weight_decay"]
+        model.parameters(), lr=optimizer_recipe.learning_rate, weight_decay=optimizer_recipe.weight_decay
     )
-    batch, epochs = optimizer_recipe["batch"], optimizer_recipe["epochs"]
-    steps_per_epoch = math.ceil(len(labels) / batch)
-    autocast = device.type in optimizer_recipe["autocast"]
+    batch, epochs = optimizer_recipe.batch, optimizer_recipe.epochs
+    steps = math.ceil(len(labels) / batch)
+    autocast = device.type in optimizer_recipe.autocast
+    noise_sigma = torch.tensor(augmentation.noise_sigma or (0.0,))
 
-    run = Path("runs") / recipe["name"] / run_name(recipe, len(labels))
-    first_epoch = resume(run, model, optimizer)
-    for epoch in range(first_epoch, epochs):
-        torch.manual_seed(10_007 * recipe["seed"] + epoch)  # dropout, shifts, masks and order of this epoch
+    done = resume(run.folder, model, optimizer)
+    bar = tqdm(desc=run.folder.name, total=epochs, initial=done, unit="epoch", position=line)
+    for epoch in range(done, epochs):
+        torch.manual_seed(10_007 * run.seed + epoch)  # dropout, shifts, masks and order of this epoch
+        key = stream_key("train", run.seed, epoch)
         model.train()
         order = torch.randperm(len(labels))
         started, losses = time.perf_counter(), []
-        bar = tqdm(range(steps_per_epoch), desc=f"epoch {epoch + 1}/{epochs}", unit="batch", leave=False)
-        for step in bar:
+        for step in range(steps):
             picked = order[step * batch : (step + 1) * batch]
-            key = stream_key("train", recipe["seed"], epoch)
-            clean = shifted(waveforms[picked], augmentation["time_shift_samples"]).to(device)
-            sigma = torch.tensor(augmentation["noise_sigma"])[
-                torch.randint(len(augmentation["noise_sigma"]), (len(picked), 1))
-            ].to(device)
+            clean = shifted(waveforms[picked], augmentation.time_shift_samples).to(device)
+            sigma = noise_sigma[torch.randint(len(noise_sigma), (len(picked), 1))].to(device)
             noised = clean + sigma * standard_normal(key, Stage.TRAINING, step, tuple(clean.shape), device)
             with torch.no_grad():
-                features = masked(
-                    model.features(noised), augmentation["mel_mask_bands"], augmentation["time_mask_frames"]
-                )
+                features = masked(model.features(noised), augmentation.mel_mask_bands, augmentation.time_mask_frames)
             with torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext():
                 logits = model.head(features)
             loss = F.cross_entropy(logits.float(), labels[picked].to(device), class_weights.to(device))
 
-            progress = (epoch * steps_per_epoch + step) / (epochs * steps_per_epoch)
+            progress = (epoch * steps + step) / (epochs * steps)
             for group in optimizer.param_groups:
-                group["lr"] = optimizer_recipe["learning_rate"] * 0.5 * (1 + math.cos(math.pi * progress))
+                group["lr"] = optimizer_recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), optimizer_recipe["gradient_clip"])
+            torch.nn.utils.clip_grad_norm_(model.parameters(), optimizer_recipe.gradient_clip)
             optimizer.step()
             losses.append(loss.item())
-            bar.set_postfix(loss=f"{sum(losses) / len(losses):.3f}")
-        accuracy = {s: evaluate(model, *split["validation"], sigma=s, device=device) for s in (0.0, 0.0025, 0.02)}
-        shown = "  ".join(f"sigma {s:g}: {a:.3f}" for s, a in accuracy.items())
-        print(
-            f"epoch {epoch + 1:3d}  loss {sum(losses) / len(losses):.4f}  validation {shown}"
-            f"  {time.perf_counter() - started:.0f} s",
-            flush=True,
-        )
-        checkpoint(run, epoch + 1, model, optimizer)
+        bar.update()
+        bar.set_postfix(loss=f"{sum(losses) / len(losses):.3f}")
+        told = f"epoch {epoch + 1:3d}  loss {sum(losses) / len(losses):.4f}  {time.perf_counter() - started:.0f} s"
+        if (epoch + 1) % max(1, epochs // LOOKS) == 0:
+            seen = {sigma: accuracy(model, *watched, sigma=sigma, device=device) for sigma in WATCHED_SIGMAS}
+            told += "  " + "  ".join(f"sigma {sigma:g}: {share:.3f}" for sigma, share in seen.items())
+        checkpoint(run.folder, epoch + 1, model, optimizer, told)
+    bar.close()
 
-    out.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in model.cpu().cnn.state_dict().items()}
-    save_file(weights, out / WEIGHTS)
-    card = recipe["card"]
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.cpu().cnn.state_dict().items()}, run.folder / WEIGHTS
+    )
     write_manifest(
-        out,
+        run.folder,
         ModelManifest(
-            name=recipe["name"],
-            version=recipe["version"],
-            architecture=architecture,
-            front_end=front_end,
-            classes=classes,
-            sample_rate_hz=rate,
-            clip_samples=length,
-            gain=gain,
+            name=recipe.name,
+            version=recipe.version,
+            architecture=CnnSpec(),
+            front_end=recipe.front_end,
+            classes=data.classes,
+            sample_rate_hz=recipe.sample_rate_hz,
+            clip_samples=recipe.clip_samples,
+            gain=recipe.gain,
             training=Training(
-                noise_sigma=tuple(augmentation["noise_sigma"]), epochs=epochs, seed=recipe["seed"], clips=len(labels)
+                noise_sigma=augmentation.noise_sigma, epochs=epochs, seed=run.seed, fold=run.fold, clips=len(labels)
             ),
-            recommended_sigma=card["recommended_sigma"],
-            data=card["data"],
-            data_licence=card["data_licence"],
-            licence=card["licence"],
+            recommended_sigma=recipe.card.recommended_sigma,
+            data=data.title,
+            data_licence=data.licence,
+            licence=recipe.card.licence,
             weights_sha256="",  # written from the file
         ),
     )
-    print(f"wrote {out}")
-
-
-def run_name(recipe: dict[str, Any], clips: int) -> str:
-    """Names a run by all that it depends on, so that a changed recipe never resumes another's checkpoint."""
-    return hashlib.sha256(json.dumps([recipe, clips], sort_keys=True).encode()).hexdigest()[:12]
-
-
-def shifted(waveforms: Tensor, most: int) -> Tensor:
-    """Each clip moved by up to `most` samples either way, zeros moving in, brought back to its own RMS.
-
-    (batch, time) -> (batch, time).
-    """
-    batch, time_samples = waveforms.shape
-    offsets = torch.randint(-most, most + 1, (batch, 1))
-    index = torch.arange(time_samples) - offsets
-    moved = waveforms.gather(1, index.clamp(0, time_samples - 1)) * ((index >= 0) & (index < time_samples))
-    before, after = waveforms.square().mean(1, keepdim=True), moved.square().mean(1, keepdim=True)
-    return torch.where(after > 0.01 * before, moved * (before / after.clamp_min(1e-12)).sqrt(), waveforms)
-
-
-def masked(features: Tensor, mel_bands: int, frames: int) -> Tensor:
-    """One band of mel channels and one stretch of frames per clip set to the clip's mean (Park et al. 2019).
-
-    (batch, n_mels, frames) -> same.
-    """
-    filled = features.mean(dim=(1, 2), keepdim=True)
-    for dim, most in ((1, mel_bands), (2, frames)):
-        size = features.shape[dim]
-        width = torch.randint(0, most + 1, (len(features), 1), device=features.device)
-        start = (torch.rand(len(features), 1, device=features.device) * (size - width)).long()
-        position = torch.arange(size, device=features.device)
-        inside = (position >= start) & (position < start + width)  # (batch, size)
-        features = torch.where(inside.unsqueeze(3 - dim), filled, features)
-    return features
+    return run.folder
 
 
 @torch.inference_mode()
-def evaluate(model: LogMelCnn, waveforms: Tensor, labels: Tensor, *, sigma: float, device: torch.device) -> float:
+def accuracy(model: LogMelCnn, waveforms: Tensor, labels: Tensor, *, sigma: float, device: torch.device) -> float:
     """Accuracy of the base classifier under one noise draw per clip."""
     model.eval()
     right = 0
@@ -190,23 +197,25 @@ def evaluate(model: LogMelCnn, waveforms: Tensor, labels: Tensor, *, sigma: floa
     return right / len(labels)
 
 
-def checkpoint(run: Path, epoch: int, model: LogMelCnn, optimizer: torch.optim.AdamW) -> None:
+def checkpoint(folder: Path, epoch: int, model: LogMelCnn, optimizer: torch.optim.AdamW, told: str) -> None:
     """Everything needed to go on after `epoch` epochs, as safetensors: nothing here is ever unpickled."""
-    run.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     state = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{index}.{slot}": tensor.contiguous() for slot, tensor in slots.items()}
-    save_file(state, run / "next.safetensors", metadata={"epoch": str(epoch)})
-    (run / "next.safetensors").replace(run / f"epoch-{epoch}.safetensors")
-    (run / f"epoch-{epoch - 1}.safetensors").unlink(missing_ok=True)
+    save_file(state, folder / "next.safetensors", metadata={"epoch": str(epoch)})
+    (folder / "next.safetensors").replace(folder / f"epoch-{epoch}.safetensors")
+    (folder / f"epoch-{epoch - 1}.safetensors").unlink(missing_ok=True)
+    with (folder / "log").open("a") as log:
+        print(told, file=log)
 
 
-def resume(run: Path, model: LogMelCnn, optimizer: torch.optim.AdamW) -> int:
-    """Load the last checkpoint of `run`, if any; the number of epochs it has behind it."""
-    epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in run.glob("epoch-*.safetensors"))
+def resume(folder: Path, model: LogMelCnn, optimizer: torch.optim.AdamW) -> int:
+    """Load the last checkpoint of a run, if any; the number of epochs it has behind it."""
+    epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.safetensors"))
     if not epochs:
         return 0
-    state = load_file(run / f"epoch-{epochs[-1]}.safetensors")
+    state = load_file(folder / f"epoch-{epochs[-1]}.safetensors")
     model.load_state_dict({k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")})
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
@@ -214,8 +223,17 @@ def resume(run: Path, model: LogMelCnn, optimizer: torch.optim.AdamW) -> int:
             _, index, slot = name.split(".")
             slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    print(f"resuming after epoch {epochs[-1]}")
     return epochs[-1]
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """ "1,2,3" -> (1, 2, 3)"""
+    return tuple(int(number) for number in text.split(","))
+
+
+def sigmas(text: str) -> tuple[float, ...]:
+    """ "none" -> (), "0.005" -> (0.005,), "0,0.01" -> (0.0, 0.01)"""
+    return () if text == "none" else tuple(float(sigma) for sigma in text.split(","))
 
 
 if __name__ == "__main__":

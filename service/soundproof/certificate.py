@@ -34,11 +34,15 @@ class GainRecord(_Part):
 class Representation(_Part):
     """How the uploaded samples became the certified point."""
 
-    steps: list[str] = Field(description="what was really done, in order: of mono, resample, crop_pad, gain, log_mel")
+    steps: list[str] = Field(
+        description="what was really done, in order: of mono, resample, crop_pad, gain, log_mel or feature_extractor"
+    )
     pipeline: str = Field(description="version of what these steps do; docs/contracts.md defines it")
     sample_rate_hz: int
     dimension: int = Field(description="numbers in the certified point")
-    shape: list[int] = Field(description="the certified point's shape: [samples] or [mel bands, frames]")
+    shape: list[int] = Field(
+        description="the certified point's shape: [samples], or [mel bands, frames] or as the extractor has it"
+    )
     gain: GainRecord
 
 

@@ -7,40 +7,31 @@ answered wrongly; 2 an option is wrong; 3 some file was refused; 4 the service f
 import asyncio
 import json
 import logging
-import os
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from soundproof import __version__
-from soundproof.client.client import Client, ProblemError
+from soundproof import __version__, model_commands
+from soundproof.access import Url, client_of, settings_with
+from soundproof.client.client import ProblemError
 from soundproof.client.table import CertificateTable
 from soundproof.errors import SoundproofError
-
-OK, NOT_CERTIFIED, USAGE, REFUSED, FAILED = range(5)
+from soundproof.terminal import FAILED, NOT_CERTIFIED, OK, REFUSED, USAGE, Json, complain, errors, show
 
 # 499 and 5xx are the service's trouble, every other error is the file's or the request's.
 _FIRST_SERVICE_STATUS = 499
 _BUSY = 429
 # What is wrong with the options, whatever the file.
 _USAGE_CODES = {"invalid_request", "invalid_plan", "impossible_plan", "unknown_label", "unknown_model"}
-# Wide enough for every column where the output is not a terminal's.
-_FILE_WIDTH = 200
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-errors = Console(stderr=True)
-
-Url = Annotated[str | None, typer.Option(help="A running service; without it the work is done in this process.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+app.add_typer(model_commands.app, name="models")
 
 
 @app.command()
@@ -49,15 +40,17 @@ def serve(
     port: Annotated[int | None, typer.Option(help="SOUNDPROOF_PORT")] = None,
     models: Annotated[Path | None, typer.Option(help="SOUNDPROOF_MODELS")] = None,
 ) -> None:
-    """Serve HTTP. Every setting is an environment variable; docs/api.md lists them."""
+    """Serve HTTP. Every setting is an environment variable; docs/api.md lists them. SIGHUP reads the models again."""
+    # Until the service listens to it: by default a SIGHUP that comes too early ends the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     import uvicorn  # noqa: PLC0415  (the base install has no server)
 
     from soundproof.api.app import configure_logging, create_app  # noqa: PLC0415
     from soundproof.api.connection import Connection  # noqa: PLC0415
 
-    settings = _settings(host=host, port=port, models=models)
+    settings = settings_with(host=host, port=port, models=models)
     configure_logging(settings.log_level)
-    application = create_app(settings)
+    application = create_app(settings, reload_on_hangup=True)
     uvicorn.run(
         application,
         host=settings.host,
@@ -106,37 +99,11 @@ def certify(  # noqa: PLR0913  (one parameter per option)
 
 
 @app.command()
-def models(url: Url = None, as_json: Json = False) -> None:
-    """List the models: of a running service, or of the models folder."""
-    try:
-        listed = asyncio.run(_models(url))
-    except (ProblemError, httpx.HTTPError) as error:
-        _complain(f"{error}")
-        raise typer.Exit(FAILED) from None
-    if as_json:
-        print(json.dumps(listed, ensure_ascii=False))
-        return
-    table = Table("model", "state", "classes", "rate Hz", "samples", "measured, positive radius")
-    for entry in listed["models"]:
-        manifest = entry["manifest"] or {}
-        measured = (manifest.get("measured") or {}).get("positive_radius_accuracy", {})
-        table.add_row(
-            entry["name"] + (" (default)" if entry["name"] == listed["default"] else ""),
-            entry["state"] + (f": {entry['reason']}" if entry.get("reason") else ""),
-            str(len(manifest.get("classes", []))),
-            str(manifest.get("sample_rate_hz", "")),
-            str(manifest.get("clip_samples", "")),
-            ", ".join(f"{100 * value:.1f} % at sigma {sigma}" for sigma, value in measured.items()),
-        )
-    _print(table)
-
-
-@app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
     from soundproof.api.app import create_app  # noqa: PLC0415
 
-    print(json.dumps(create_app(_settings()).openapi(), indent=2, ensure_ascii=False))
+    print(json.dumps(create_app(settings_with()).openapi(), indent=2, ensure_ascii=False))
 
 
 def _version(shown: bool) -> None:
@@ -150,11 +117,6 @@ def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     pass
-
-
-async def _models(url: str | None) -> dict[str, Any]:
-    async with _client(url) as client:
-        return await client.models()
 
 
 async def _certify(files: list[Path], url: str | None, as_json: bool, fields: dict[str, Any]) -> int:
@@ -171,7 +133,7 @@ async def _certify(files: list[Path], url: str | None, as_json: bool, fields: di
         transient=True,
     )
     try:
-        async with _client(url) as client:
+        async with client_of(url) as client:
             with progress:
                 task = progress.add_task("certifying", total=len(files))
                 for file in files:
@@ -189,10 +151,10 @@ async def _certify(files: list[Path], url: str | None, as_json: bool, fields: di
                         table.add(file.name, certificate)
                     progress.advance(task)
     except httpx.HTTPError as error:
-        _complain(f"{url or 'the service'} cannot be reached: {error}")
+        complain(f"{url or 'the service'} cannot be reached: {error}")
         return FAILED
     if not as_json:
-        _print(table.render())
+        show(table.render())
     return worst
 
 
@@ -201,40 +163,10 @@ def _fault(file: Path, error: OSError | ProblemError, as_json: bool) -> int:
     code, status = (error.code, error.status) if isinstance(error, ProblemError) else ("unreadable_file", 0)
     if as_json:
         print(json.dumps({"file": str(file), "problem": {"code": code, "detail": str(error)}}))
-    _complain(f"{file}: {code}: {error}")
+    complain(f"{file}: {code}: {error}")
     if status >= _FIRST_SERVICE_STATUS or status == _BUSY:
         return FAILED
     return USAGE if code in _USAGE_CODES else REFUSED
-
-
-@asynccontextmanager
-async def _client(url: str | None) -> AsyncIterator[Client]:
-    """A client of `url`, or of an application run inside this process."""
-    if url is not None:
-        async with Client(url) as client:
-            yield client
-        return
-    from soundproof.api.app import create_app  # noqa: PLC0415
-
-    application = create_app(_settings())
-    transport = httpx.ASGITransport(application)
-    async with application.router.lifespan_context(application), Client("http://in-process", transport) as client:
-        yield client
-
-
-def _settings(**overrides: Any) -> Any:
-    from soundproof.settings import Settings  # noqa: PLC0415
-
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
-
-
-def _print(table: Table) -> None:
-    shown = sys.stdout.isatty() or "COLUMNS" in os.environ
-    Console(markup=False, width=None if shown else _FILE_WIDTH).print(table)
-
-
-def _complain(text: str) -> None:
-    errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -243,8 +175,8 @@ def main() -> None:
     try:
         app()
     except (SoundproofError, ValidationError) as error:
-        _complain(f"{error}")
+        complain(f"{error}")
         sys.exit(FAILED)
     except ModuleNotFoundError as error:
-        _complain(f"This installation is the client only ({error}). Install soundproof[service], or give --url.")
+        complain(f"This installation is the client only ({error}). Install soundproof[service], or give --url.")
         sys.exit(USAGE)

@@ -18,10 +18,16 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     models: Path = Field(Path("models"), description="folder whose sub-folders with a model.json are served")
     default_model: str = Field(
-        "", description="model of requests that name none; empty: the only one, or the first by name"
+        "", description="model of requests that name none; empty: the only one, or the first by folder name"
     )
     devices: str = Field(
         "auto", description="comma-separated torch devices, one worker each; auto: every GPU, else cpu"
+    )
+    model_memory_bytes: int = Field(
+        2 << 30, ge=1, description="models that one worker holds in memory, by the size of their files"
+    )
+    models_watch_s: float = Field(
+        0.0, ge=0, le=3600, description="seconds between two looks for changed models; 0: only SIGHUP reads them again"
     )
     max_upload_bytes: int = Field(8 << 20, ge=1024, description="largest request body")
     max_duration_s: float = Field(60.0, gt=0, le=3600, description="longest clip")

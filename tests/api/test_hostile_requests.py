@@ -262,7 +262,8 @@ def test_an_unknown_choice_is_refused_with_those_there_are(
 
 @pytest.mark.parametrize("contract", ["waveform", "feature"])
 def test_a_transform_under_a_contract_without_one_is_refused(service: Service, contract: str) -> None:
-    refused = problem(upload(service, GOOD, transform="rms", contract=contract), 422, "invalid_plan")
+    answer = upload(service, GOOD, model="speech-commands-12", transform="rms", contract=contract)
+    refused = problem(answer, 422, "invalid_plan")
     assert "'rms'" in refused["detail"]
     assert f"'{contract}'" in refused["detail"]
     assert "'post_processed'" in refused["hint"]

@@ -1,4 +1,4 @@
-"""A real worker with a fault in its inner loop: faulty_worker.py FAULT ARGUMENT FD."""
+"""A real worker with a fault in its inner loop, or where it loads models: faulty_worker.py FAULT ARGUMENT FD."""
 
 import os
 import signal
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from soundproof.engine import worker
+from soundproof.nets import folder
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract
 from soundproof.smoothing.plan import Block, Plan
 
 real_vote_all = voting.vote_all
+real_load = folder.load
 
 
 def main(fault: str, argument: str, fd: str) -> None:
@@ -32,7 +34,19 @@ def main(fault: str, argument: str, fd: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return real_vote_all(contract, point, plan, blocks, chunk_samples)
 
+    def load(place: Path, device: torch.device) -> folder.Model:
+        match fault:
+            case "dies-loading-once" if place.name == "other" and not Path(argument).exists():
+                Path(argument).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "has-no-memory-for" if place.name == argument:
+                raise MemoryError
+            case "fails-on" if place.name == argument:
+                raise ValueError("injected")
+        return real_load(place, device)
+
     setattr(voting, "vote_all", vote_all)  # noqa: B010  (worker.py calls it through the module)
+    setattr(folder, "load", load)  # noqa: B010
     sys.argv = [sys.argv[0], fd]
     worker.main()
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import BUNDLED, YES
-from tests.engine.test_pool import SAMPLES, Watch, plan_for, running
+from tests.engine.conftest import SAMPLES
+from tests.engine.test_pool import Watch, plan_for, running, source_of
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 from soundproof.audio import wav
@@ -25,10 +26,11 @@ async def test_a_linear_classifier_gets_about_the_same_votes_on_both_devices(tmp
     write_linear(tmp_path / "linear", *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
     samples = 0.1 * np.random.default_rng(0).standard_normal((1, SAMPLES))
     waveform = Waveform(samples.astype(np.float32), 16_000)
+    source = source_of(tmp_path / "linear")
     shares = []
     for device in ("cpu", "cuda:0"):
-        async with running(tmp_path / "linear", Watch(), devices=(device,)) as pool:
-            finished = await pool.certify(plan_for(tmp_path / "linear"), waveform, SAMPLES)
+        async with running(source, Watch(), devices=(device,)) as pool:
+            finished = await pool.certify(plan_for(tmp_path / "linear"), source, waveform, SAMPLES)
         assert finished.device == device
         shares.append(np.array(finished.outcome.tally.estimation) / 20_000)
     np.testing.assert_allclose(shares[0], shares[1], atol=6 * np.sqrt(2 * 0.25 / 20_000))
@@ -51,8 +53,8 @@ async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(contract
         seed=1,
         clip_sha256="00",
     )
-    async with running(BUNDLED, Watch(), devices=("cuda:0",)) as pool:
-        finished = await pool.certify(plan, wav.read(YES.read_bytes()), manifest.clip_samples)
-        again = await pool.certify(plan, wav.read(YES.read_bytes()), manifest.clip_samples)
+    async with running(source_of(BUNDLED), Watch(), devices=("cuda:0",)) as pool:
+        finished = await pool.certify(plan, source_of(BUNDLED), wav.read(YES.read_bytes()), manifest.clip_samples)
+        again = await pool.certify(plan, source_of(BUNDLED), wav.read(YES.read_bytes()), manifest.clip_samples)
     assert finished.outcome == again.outcome
     assert manifest.classes[int(np.argmax(finished.outcome.tally.estimation))] == "yes"

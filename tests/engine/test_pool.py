@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.engine.conftest import SAMPLES
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
 from soundproof.engine.pool import Pool
+from soundproof.engine.protocol import Source
 from soundproof.engine.run import Run
 from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerFault, WorkerLost
 from soundproof.nets.manifest import WEIGHTS, read_manifest
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
 
-SAMPLES = 4_000
 FAULTY = Path(__file__).parent / "faulty_worker.py"
 
 
@@ -32,6 +33,9 @@ class Watch:
         self.votes = 0
         self.losses = 0
         self.depth = 0
+        self.loads: list[str] = []
+        self.evictions = 0
+        self.most_held_bytes = 0
         self.heard = asyncio.Event()
 
     def samples(self, stage: str, count: int) -> None:
@@ -43,6 +47,16 @@ class Watch:
 
     def admitted(self, runs: int) -> None:
         self.depth = runs
+
+    def model_load(self, result: str, seconds: float) -> None:
+        self.loads.append(result)
+        self.heard.set()
+
+    def models_evicted(self, count: int) -> None:
+        self.evictions += count
+
+    def models_held(self, count: int, size_bytes: int) -> None:
+        self.most_held_bytes = max(self.most_held_bytes, size_bytes)
 
     async def until(self, votes: int) -> None:
         while self.votes < votes:
@@ -58,9 +72,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def waveform() -> Waveform:
-    samples = 0.1 * np.random.default_rng(0).standard_normal((1, SAMPLES))
-    return Waveform(samples.astype(np.float32), 16_000)
+def source(folder: Path) -> Source:
+    return source_of(folder)
+
+
+def source_of(folder: Path) -> Source:
+    manifest = read_manifest(folder)
+    return Source(manifest.name, manifest.digest, folder, (folder / WEIGHTS).stat().st_size)
 
 
 def plan_for(folder: Path, *, n: int = 20_000, sigma: float = 0.5) -> Plan:
@@ -83,20 +101,23 @@ def plan_for(folder: Path, *, n: int = 20_000, sigma: float = 0.5) -> Plan:
 
 @asynccontextmanager
 async def running(
-    folder: Path,
+    source: Source,
     watch: Watch,
-    *,
+    *others: Source,
     command: tuple[str, ...] = WORKER,
     runs: int = 8,
     devices: tuple[str, ...] = ("cpu",),
+    memory_bytes: int = 1 << 31,
 ) -> AsyncIterator[Pool]:
+    """A pool that offers `source`, the default, and `others`."""
     pool = Pool(
-        {folder.name: folder},
         devices=devices,
         limits=Limits(runs=runs, cost=1e12, audio_bytes=1 << 26),
         observer=watch,
+        model_memory_bytes=memory_bytes,
         worker_command=command,
     )
+    pool.offer([source, *others])
     pool.start()
     try:
         yield pool
@@ -105,13 +126,13 @@ async def running(
 
 
 async def test_a_worker_killed_in_the_middle_is_replaced_and_the_outcome_is_the_same(
-    folder: Path, waveform: Waveform
+    folder: Path, source: Source, waveform: Waveform
 ) -> None:
     plan, watch = plan_for(folder), Watch()
-    async with running(folder, watch) as pool:
-        undisturbed = await pool.certify(plan, waveform, SAMPLES)
+    async with running(source, watch) as pool:
+        undisturbed = await pool.certify(plan, source, waveform, SAMPLES)
         before = watch.votes
-        again = asyncio.create_task(pool.certify(plan, waveform, SAMPLES))
+        again = asyncio.create_task(pool.certify(plan, source, waveform, SAMPLES))
         await watch.until(before + 5_000)
         first_worker = pool.slots[0].pid
         assert first_worker is not None
@@ -124,13 +145,13 @@ async def test_a_worker_killed_in_the_middle_is_replaced_and_the_outcome_is_the_
 
 
 async def test_two_workers_share_a_run_and_the_loss_of_one_does_not_change_the_outcome(
-    folder: Path, waveform: Waveform
+    folder: Path, source: Source, waveform: Waveform
 ) -> None:
     plan, watch = plan_for(folder, n=40_000), Watch()
-    async with running(folder, Watch()) as pool:
-        one = await pool.certify(plan, waveform, SAMPLES)
-    async with running(folder, watch, devices=("cpu", "cpu")) as pool:
-        both = asyncio.create_task(pool.certify(plan, waveform, SAMPLES))
+    async with running(source, Watch()) as pool:
+        one = await pool.certify(plan, source, waveform, SAMPLES)
+    async with running(source, watch, devices=("cpu", "cpu")) as pool:
+        both = asyncio.create_task(pool.certify(plan, source, waveform, SAMPLES))
         while not all(slot.ready for slot in pool.slots):
             await asyncio.sleep(0.01)
         await watch.until(watch.votes + 1_000)
@@ -142,64 +163,64 @@ async def test_two_workers_share_a_run_and_the_loss_of_one_does_not_change_the_o
 
 
 async def test_a_caller_that_leaves_frees_its_place_and_no_more_votes_are_drawn_for_it(
-    folder: Path, waveform: Waveform
+    folder: Path, source: Source, waveform: Waveform
 ) -> None:
     watch = Watch()
-    async with running(folder, watch) as pool:
-        abandoned = asyncio.create_task(pool.certify(plan_for(folder, n=200_000), waveform, SAMPLES))
+    async with running(source, watch) as pool:
+        abandoned = asyncio.create_task(pool.certify(plan_for(folder, n=200_000), source, waveform, SAMPLES))
         await watch.until(1_000)
         abandoned.cancel()
         with pytest.raises(asyncio.CancelledError):
             await abandoned
         assert watch.depth == 0
         drawn = watch.votes
-        small = await pool.certify(plan_for(folder, n=1_000), waveform, SAMPLES)
+        small = await pool.certify(plan_for(folder, n=1_000), source, waveform, SAMPLES)
         assert sum(small.outcome.tally.estimation) == 1_000
         assert watch.votes == drawn + 1_100
 
 
-async def test_a_short_run_is_not_kept_waiting_by_a_long_one(folder: Path, waveform: Waveform) -> None:
+async def test_a_short_run_is_not_kept_waiting_by_a_long_one(folder: Path, source: Source, waveform: Waveform) -> None:
     watch = Watch()
-    async with running(folder, watch) as pool:
-        long = asyncio.create_task(pool.certify(plan_for(folder, n=300_000), waveform, SAMPLES))
+    async with running(source, watch) as pool:
+        long = asyncio.create_task(pool.certify(plan_for(folder, n=300_000), source, waveform, SAMPLES))
         await watch.until(1_000)
         before = watch.votes
-        await pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES)
+        await pool.certify(plan_for(folder, n=2_000), source, waveform, SAMPLES)
         # Turns alternate: about as many votes went to the long run as to the short one meanwhile.
         assert watch.votes - before < 3 * 2_100
         long.cancel()
 
 
-async def test_a_full_queue_refuses_with_the_time_to_come_back(folder: Path, waveform: Waveform) -> None:
-    async with running(folder, Watch(), runs=1) as pool:
-        first = asyncio.create_task(pool.certify(plan_for(folder, n=100_000), waveform, SAMPLES))
+async def test_a_full_queue_refuses_with_the_time_to_come_back(
+    folder: Path, source: Source, waveform: Waveform
+) -> None:
+    async with running(source, Watch(), runs=1) as pool:
+        first = asyncio.create_task(pool.certify(plan_for(folder, n=100_000), source, waveform, SAMPLES))
         await asyncio.sleep(0)
         with pytest.raises(QueueFull) as refused:
-            await pool.certify(plan_for(folder), waveform, SAMPLES)
+            await pool.certify(plan_for(folder), source, waveform, SAMPLES)
         assert refused.value.retry_after_s >= 1
         first.cancel()
 
 
-async def test_silence_fails_its_own_run_only(folder: Path, waveform: Waveform) -> None:
-    async with running(folder, Watch()) as pool:
+async def test_silence_fails_its_own_run_only(folder: Path, source: Source, waveform: Waveform) -> None:
+    async with running(source, Watch()) as pool:
         silent = Waveform(np.zeros((1, SAMPLES), np.float32), 16_000)
-        bad = asyncio.create_task(pool.certify(plan_for(folder), silent, SAMPLES))
-        good = asyncio.create_task(pool.certify(plan_for(folder, n=1_000), waveform, SAMPLES))
+        bad = asyncio.create_task(pool.certify(plan_for(folder), source, silent, SAMPLES))
+        good = asyncio.create_task(pool.certify(plan_for(folder, n=1_000), source, waveform, SAMPLES))
         with pytest.raises(SilentAudio):
             await bad
         assert sum((await good).outcome.tally.estimation) == 1_000
 
 
-async def test_a_refused_model_fails_its_requests_with_the_reason(
-    folder: Path, waveform: Waveform, tmp_path: Path
-) -> None:
+async def test_a_refused_model_fails_its_requests_with_the_reason(waveform: Waveform, tmp_path: Path) -> None:
     broken = tmp_path / "linear"
     write_linear(broken, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
-    plan = plan_for(broken)
+    plan, source = plan_for(broken), source_of(broken)
     (broken / WEIGHTS).write_bytes(b"\0" * 64)
-    async with running(broken, Watch()) as pool:
+    async with running(source, Watch()) as pool:
         with pytest.raises(ModelUnavailable, match="digest"):
-            await pool.certify(plan, waveform, SAMPLES)
+            await pool.certify(plan, source, waveform, SAMPLES)
         assert pool.obstacle is not None
         assert "digest" in pool.obstacle
 
@@ -209,14 +230,14 @@ async def test_a_model_changed_on_disk_is_never_certified_under_the_old_name(
 ) -> None:
     changing = tmp_path / "linear"
     write_linear(changing, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
-    old = plan_for(changing, n=500)
-    async with running(changing, Watch()) as pool:
-        await pool.certify(old, waveform, SAMPLES)
+    old, source = plan_for(changing, n=500), source_of(changing)
+    async with running(source, Watch()) as pool:
+        await pool.certify(old, source, waveform, SAMPLES)
         write_linear(changing, *random_linear(SAMPLES, classes=3, seed=1), gain=RMS_GAIN)
         first_worker = pool.slots[0].pid
         pool.slots[0].kill()
         with pytest.raises(ModelUnavailable, match="no longer the one"):
-            await asyncio.wait_for(pool.certify(old, waveform, SAMPLES), 60)
+            await asyncio.wait_for(pool.certify(old, source, waveform, SAMPLES), 60)
         assert pool.slots[0].pid != first_worker
 
 
@@ -226,28 +247,28 @@ async def test_a_model_changed_on_disk_is_never_certified_under_the_old_name(
     ids=["ends at once", "cannot be run"],
 )
 async def test_workers_that_cannot_start_fail_what_waits_and_refuse_the_rest(
-    folder: Path, waveform: Waveform, command: tuple[str, ...]
+    folder: Path, source: Source, waveform: Waveform, command: tuple[str, ...]
 ) -> None:
-    async with running(folder, Watch(), command=command) as pool:
-        waiting = asyncio.create_task(pool.certify(plan_for(folder), waveform, SAMPLES))
+    async with running(source, Watch(), command=command) as pool:
+        waiting = asyncio.create_task(pool.certify(plan_for(folder), source, waveform, SAMPLES))
         with pytest.raises(ModelUnavailable, match="before it was ready"):
             await asyncio.wait_for(waiting, 60)
         with pytest.raises(ModelUnavailable):
-            await pool.certify(plan_for(folder), waveform, SAMPLES)
+            await pool.certify(plan_for(folder), source, waveform, SAMPLES)
         assert pool.obstacle is not None
         assert "before it was ready" in pool.obstacle
 
 
 async def test_a_fault_of_the_coordinator_fails_the_run_and_nothing_else(
-    folder: Path, waveform: Waveform, monkeypatch: pytest.MonkeyPatch
+    folder: Path, source: Source, waveform: Waveform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = Watch()
-    async with running(folder, watch) as pool:
+    async with running(source, watch) as pool:
         with monkeypatch.context() as patched:
             patched.setattr(Run, "record", lambda *_: 1 / 0)
             with pytest.raises(WorkerFault):
-                await asyncio.wait_for(pool.certify(plan_for(folder), waveform, SAMPLES), 60)
-        small = await asyncio.wait_for(pool.certify(plan_for(folder, n=500), waveform, SAMPLES), 60)
+                await asyncio.wait_for(pool.certify(plan_for(folder), source, waveform, SAMPLES), 60)
+        small = await asyncio.wait_for(pool.certify(plan_for(folder, n=500), source, waveform, SAMPLES), 60)
     assert sum(small.outcome.tally.estimation) == 500
     assert watch.losses == 0
 
@@ -256,43 +277,45 @@ def faulty(fault: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, str(FAULTY), fault, *arguments)
 
 
-async def test_scarce_memory_halves_the_chunk_and_the_outcome_is_the_same(folder: Path, waveform: Waveform) -> None:
+async def test_scarce_memory_halves_the_chunk_and_the_outcome_is_the_same(
+    folder: Path, source: Source, waveform: Waveform
+) -> None:
     plan = plan_for(folder, n=2_000)
-    async with running(folder, Watch()) as pool:
-        roomy = await pool.certify(plan, waveform, SAMPLES)
+    async with running(source, Watch()) as pool:
+        roomy = await pool.certify(plan, source, waveform, SAMPLES)
     watch = Watch()
-    async with running(folder, watch, command=faulty("holds-at-most", "16")) as pool:
-        scarce = await pool.certify(plan, waveform, SAMPLES)
+    async with running(source, watch, command=faulty("holds-at-most", "16")) as pool:
+        scarce = await pool.certify(plan, source, waveform, SAMPLES)
     assert scarce.outcome == roomy.outcome
     assert watch.losses == 0
 
 
 async def test_memory_that_holds_nothing_restarts_the_worker_which_then_goes_on(
-    folder: Path, waveform: Waveform, tmp_path: Path
+    folder: Path, source: Source, waveform: Waveform, tmp_path: Path
 ) -> None:
     plan, watch = plan_for(folder, n=2_000), Watch()
-    async with running(folder, watch, command=faulty("first-life-holds-nothing", str(tmp_path / "lived"))) as pool:
-        finished = await asyncio.wait_for(pool.certify(plan, waveform, SAMPLES), 120)
+    async with running(source, watch, command=faulty("first-life-holds-nothing", str(tmp_path / "lived"))) as pool:
+        finished = await asyncio.wait_for(pool.certify(plan, source, waveform, SAMPLES), 120)
     assert sum(finished.outcome.tally.estimation) == 2_000
     assert watch.losses == 1
 
 
 async def test_memory_that_never_holds_anything_fails_the_run_after_three_workers(
-    folder: Path, waveform: Waveform
+    folder: Path, source: Source, waveform: Waveform
 ) -> None:
     watch = Watch()
-    async with running(folder, watch, command=faulty("holds-at-most", "0")) as pool:
+    async with running(source, watch, command=faulty("holds-at-most", "0")) as pool:
         with pytest.raises(DeviceMemoryExhausted):
-            await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES), 120)
+            await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), source, waveform, SAMPLES), 120)
     assert watch.losses == 3
 
 
 async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_others_go_on(
-    folder: Path, waveform: Waveform
+    folder: Path, source: Source, waveform: Waveform
 ) -> None:
-    async with running(folder, Watch(), command=faulty("dies-at-sigma", "0.25")) as pool:
-        poison = asyncio.create_task(pool.certify(plan_for(folder, n=2_000, sigma=0.25), waveform, SAMPLES))
+    async with running(source, Watch(), command=faulty("dies-at-sigma", "0.25")) as pool:
+        poison = asyncio.create_task(pool.certify(plan_for(folder, n=2_000, sigma=0.25), source, waveform, SAMPLES))
         with pytest.raises(WorkerLost):
             await asyncio.wait_for(poison, 120)
-        good = await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), waveform, SAMPLES), 120)
+        good = await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), source, waveform, SAMPLES), 120)
     assert sum(good.outcome.tally.estimation) == 2_000

@@ -1,35 +1,41 @@
-"""Training end to end on a few clips of noise: a model folder that loads, the same after an interruption."""
+"""Training end to end on a few clips of noise: model folders that load, the same after an interruption."""
 
+import builtins
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 from safetensors.torch import load_file
+from tests.models.made_data import RATE_HZ, write_esc, write_manifest
 from torch import Tensor
 
-import datasets
 import train
+import workers
+from clips import Clip
+from datasets import DATASETS
+from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.folder import load
-from soundproof.nets.manifest import WEIGHTS
+from soundproof.nets.manifest import MANIFEST, WEIGHTS
 from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
+from train import Run
 
-RATE_HZ, SAMPLES = 16_000, 3_200
+SAMPLES = 3_200
 EPOCHS, STEPS = 2, 3
 CPU = torch.device("cpu")
+SPEECH, SOUNDS = DATASETS["speech-commands-12"], DATASETS["esc-10"]
 
 RECIPE = f"""
 name = "tiny"
 version = "7"
+dataset = "DATASET"
 sample_rate_hz = {RATE_HZ}
 clip_samples = {SAMPLES}
-seed = 3
 
 [gain]
 policy = "rms"
@@ -44,7 +50,7 @@ batch = 16
 learning_rate = 1e-3
 weight_decay = 1e-4
 gradient_clip = 1.0
-autocast = AUTOCAST
+autocast = []
 
 [augmentation]
 noise_sigma = [0.0, 0.02]
@@ -54,45 +60,67 @@ time_mask_frames = 4
 
 [card]
 recommended_sigma = {{ waveform = 0.02, feature = 0.02 }}
-data = "noise"
-data_licence = "none"
 licence = "Apache-2.0"
 """
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 clips in all, 4 of each class: 3 for training (36), 1 for validation; each class hums at its own pitch."""
-    root = tmp_path_factory.mktemp("data")
-    rows = ["path,label,word,speaker,split,source,samples"]
-    time_s = np.arange(SAMPLES) / RATE_HZ
-    for number, label in enumerate(datasets.CLASSES_12):
-        for take in range(4):
-            name = f"{label}-{take}.wav"
-            hum = np.sin(2 * np.pi * (300 + 200 * number) * time_s + take)
-            noise = np.random.default_rng([number, take]).standard_normal(SAMPLES)
-            soundfile.write(root / name, 0.1 * hum + 0.02 * noise, RATE_HZ, subtype="PCM_16")
-            rows.append(f"{name},{label},,,{'validation' if take == 3 else 'train'},here,{SAMPLES}")
-    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return root
+    """Speech Commands of 48 clips, 3 of each class for training (36) and 1 for validation."""
+    return write_manifest(tmp_path_factory.mktemp("data"), {"train": 3, "validation": 1}, SAMPLES)
 
 
-def run(folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch, autocast: str = "[]") -> Path:
-    """`python models/train.py RECIPE DATA --device cpu` in `folder`; the model folder it wrote."""
-    folder.mkdir(exist_ok=True)
-    (folder / "recipe.toml").write_text(RECIPE.replace("AUTOCAST", autocast))
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["train.py", "recipe.toml", str(data), "--device", "cpu"])
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ESC-10 of 50 clips, one of each class in each fold."""
+    return write_esc(tmp_path_factory.mktemp("sounds"), samples=SAMPLES)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return read_recipe(tmp_path, SPEECH.name)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """runs/ is under the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def read_recipe(folder: Path, dataset: str) -> Recipe:
+    (folder / "recipe.toml").write_text(RECIPE.replace("DATASET", dataset))
+    return Recipe.read(folder / "recipe.toml")
+
+
+def with_autocast(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"autocast": ("cpu",)})})
+
+
+def command(monkeypatch: pytest.MonkeyPatch, data: Path, *arguments: object) -> None:
+    """`python models/train.py recipe.toml DATA --device cpu ...`."""
+    words = ["train.py", "recipe.toml", data, "--device", "cpu", *arguments]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
     train.main()
-    return folder / "models" / "tiny"
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = load_file(folder / WEIGHTS)
+    return found
+
+
+def assert_same(first: Path, second: Path) -> None:
+    left, right = weights(first), weights(second)
+    assert left.keys() == right.keys()
+    for name, tensor in left.items():
+        assert torch.equal(right[name], tensor), name
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, after_steps: int) -> None:
     """Press Ctrl-C before the step after so many."""
     steps = 0
-    shifted = train.shifted
+    shifted = vars(train)["shifted"]
 
-    def counting(waveforms: Tensor, most: int) -> Tensor:
+    def counting(waveforms: Tensor, most: int) -> Any:
         nonlocal steps
         if steps == after_steps:
             raise KeyboardInterrupt
@@ -102,75 +130,216 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, after_steps: int) -> None:
     monkeypatch.setattr(train, "shifted", counting)
 
 
-def test_training_writes_a_folder_that_loads(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = load(run(tmp_path, data, monkeypatch))
-    manifest = model.manifest
+def test_a_run_writes_a_folder_that_loads(recipe: Recipe, data: Path) -> None:
+    folder = train.train(Run(recipe, data, 3, None, "cpu"))
+    assert folder == Path("runs/tiny") / f"noise-0+0.02-seed-3-{recipe.digest}"
+    manifest = load(folder).manifest
     assert (manifest.name, manifest.version) == ("tiny", "7")
-    assert manifest.classes == datasets.CLASSES_12
+    assert manifest.classes == SPEECH.classes
     assert manifest.clip_samples == SAMPLES
-    assert manifest.training.model_dump() == {"noise_sigma": (0.0, 0.02), "epochs": EPOCHS, "seed": 3, "clips": 36}
+    assert (manifest.data, manifest.data_licence, manifest.licence) == (SPEECH.title, "CC BY 4.0", "Apache-2.0")
+    assert manifest.training is not None
+    assert manifest.training.model_dump() == {
+        "noise_sigma": (0.0, 0.02),
+        "epochs": EPOCHS,
+        "seed": 3,
+        "fold": None,
+        "clips": 36,
+    }
     assert manifest.measured is None
-    printed = capsys.readouterr().out
-    assert all(f"epoch {epoch:3d}  loss " in printed for epoch in range(1, EPOCHS + 1))
+    log = (folder / "log").read_text()
+    assert all(f"epoch {epoch:3d}  loss " in log for epoch in range(1, EPOCHS + 1))
+
+
+def test_several_seeds_and_folds_in_one_call_are_the_runs_one_by_one(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two at a time, bit for bit."""
+    recipe = read_recipe(tmp_path, SOUNDS.name)
+    command(monkeypatch, sounds, "--seeds", "1,2", "--folds", "2,5", "--jobs", 2)
+    together = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in together] == [
+        f"noise-0+0.02-seed-{seed}-fold-{fold}-{recipe.digest}" for seed in (1, 2) for fold in (2, 5)
+    ]
+    for path, (seed, fold) in zip(together, [(1, 2), (1, 5), (2, 2), (2, 5)], strict=True):
+        training = load(path).manifest.training
+        assert training is not None
+        assert (training.seed, training.fold, training.clips) == (seed, fold, 40)
+    monkeypatch.setattr(train, "RUNS", Path("alone"))
+    assert_same(together[1], train.train(Run(recipe, sounds, 1, 5, "cpu")))
+    assert len({str(weights(path)["linear.weight"]) for path in together}) == 4
+
+
+def test_no_clip_of_the_fold_that_is_held_out_is_trained_on(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(tmp_path, SOUNDS.name)
+    read: list[set[int | None]] = []
+
+    def reading(clips: list[Clip], *classes: Any, **shape: Any) -> Any:
+        read.append({clip.fold for clip in clips})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "load", reading)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(Run(recipe, sounds, 1, 4, "cpu"))
+    assert read == [{1, 2, 3, 5}]
 
 
 @pytest.mark.parametrize(
     ("autocast", "after_steps"),
-    [("[]", STEPS), ("[]", STEPS + 1), ("[]", 1), ('["cpu"]', STEPS + 2)],
+    [(False, STEPS), (False, STEPS + 1), (False, 1), (True, STEPS + 2)],
     ids=["between epochs", "in the second epoch", "in the first epoch", "in bfloat16"],
 )
 def test_an_interrupted_run_ends_where_an_undisturbed_one_does(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, autocast: str, after_steps: int
+    recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch, autocast: bool, after_steps: int
 ) -> None:
-    undisturbed = load_file(run(tmp_path / "undisturbed", data, monkeypatch, autocast) / WEIGHTS)
+    run = Run(with_autocast(recipe) if autocast else recipe, data, 1, None, "cpu")
     with monkeypatch.context() as patched:
         interrupt(patched, after_steps)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "interrupted", data, patched, autocast)
-    assert not (tmp_path / "interrupted" / "models").exists()
+            train.train(run)
+    assert not (run.folder / MANIFEST).exists()
     torch.rand(7)  # whatever else the process has drawn
-    resumed = load_file(run(tmp_path / "interrupted", data, monkeypatch, autocast) / WEIGHTS)
-    assert resumed.keys() == undisturbed.keys()
-    for name, tensor in undisturbed.items():
-        assert torch.equal(resumed[name], tensor), name
+    resumed = train.train(run)
+    monkeypatch.setattr(train, "RUNS", Path("undisturbed"))
+    assert_same(resumed, train.train(run))
 
 
 def test_a_checkpoint_cut_short_is_not_resumed_from(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run = Run(recipe, data, 1, None, "cpu")
     with monkeypatch.context() as patched:
         interrupt(patched, STEPS)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, data, patched)
-    [checkpoints] = (tmp_path / "runs" / "tiny").iterdir()
-    assert [path.name for path in checkpoints.iterdir()] == ["epoch-1.safetensors"]
-    (checkpoints / "next.safetensors").write_bytes(b"half of a file")
-    run(tmp_path, data, monkeypatch)
-    assert "resuming after epoch 1" in capsys.readouterr().out
-    assert [path.name for path in checkpoints.iterdir()] == [f"epoch-{EPOCHS}.safetensors"]
+            train.train(run)
+    assert sorted(path.name for path in run.folder.iterdir()) == ["epoch-1.safetensors", "log"]
+    (run.folder / "next.safetensors").write_bytes(b"half of a file")
+    train.train(run)
+    assert (run.folder / "log").read_text().count("epoch   1 ") == 1
+    assert sorted(path.name for path in run.folder.glob("*.safetensors")) == ["epoch-2.safetensors", WEIGHTS]
 
 
-def test_a_changed_recipe_does_not_resume_the_old_run() -> None:
-    recipe = {"name": "tiny", "optimizer": {"epochs": 2}}
-    changed = {"name": "tiny", "optimizer": {"epochs": 3}}
-    assert train.run_name(recipe, 10) == train.run_name(dict(recipe), 10)
-    assert len({train.run_name(recipe, 10), train.run_name(changed, 10), train.run_name(recipe, 11)}) == 3
+def test_a_finished_run_is_left_alone(recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = train.train(Run(recipe, data, 1, None, "cpu"))
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+    monkeypatch.setattr(train, "load", None)
+    assert train.train(Run(recipe, data, 1, None, "cpu")) == folder
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
 
 
-def test_training_learns_something(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "noise", "name"),
+    [("none", (), "none"), ("0.01", (0.01,), "0.01"), ("0,0.01", (0.0, 0.01), "0+0.01")],
+)
+def test_noise_is_none_one_sigma_or_a_range_of_which_each_clip_draws_one(
+    recipe: Recipe,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    noise: tuple[float, ...],
+    name: str,
+) -> None:
+    """What the features see, less the clip without noise, is a sigma of `noise` times the noise."""
+    assert train.sigmas(text) == noise
+    met: set[float] = set()
+    clean: list[Tensor] = []
+    shifted, drawn = vars(train)["shifted"], vars(train)["standard_normal"]
+    last: list[Tensor] = []
+    features = LogMelCnn.features
+
+    def keeping(waveforms: Tensor, most: int) -> Any:
+        clean.append(shifted(waveforms, most))
+        return clean[-1]
+
+    def drawing(*address: Any) -> Any:
+        last[:] = [drawn(*address)]
+        return last[0]
+
+    def listening(model: LogMelCnn, noised: Tensor) -> Tensor:
+        if model.training:
+            added = noised - clean[-1]
+            met.update(round(float((a * z).sum() / (z * z).sum()), 4) for a, z in zip(added, last[0], strict=True))
+        return features(model, noised)
+
+    run = Run(recipe.with_noise(noise), data, 1, None, "cpu")
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "shifted", keeping)
+        patched.setattr(train, "standard_normal", drawing)
+        patched.setattr(LogMelCnn, "features", listening)
+        train.train(run)
+    training = load(run.folder).manifest.training
+    assert met == set(noise or (0.0,))
+    assert training is not None
+    assert training.noise_sigma == noise
+    assert run.folder.name.startswith(f"noise-{name}-seed-1-")
+
+
+def test_out_is_a_model_folder_without_what_training_left_behind(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = read_recipe(tmp_path, SPEECH.name)
+    run = Run(recipe.with_noise(()), data, 1, None, "cpu")
+    monkeypatch.setattr(workers, "pool", lambda *_: nullcontext(builtins))  # its `map` is that of a pool
+    command(monkeypatch, data, "--noise", "none", "--out", tmp_path / "models" / "tiny")
+    assert sorted(path.name for path in (tmp_path / "models" / "tiny").iterdir()) == [MANIFEST, WEIGHTS]
+    assert load(tmp_path / "models" / "tiny").manifest == load(run.folder).manifest
+    assert capsys.readouterr().out.splitlines()[-1] == f"wrote {tmp_path / 'models' / 'tiny'}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--seeds", "1,2", "--folds", "1", "--out", "model"], "--out takes one run, these are 2"),
+        (["--out", "model"], "--out takes one run, these are 5"),
+        (["--folds", "1,6"], "the folds of esc-10 are 1, 2, 3, 4, 5"),
+        (["--seeds", "one"], "invalid numbers value: 'one'"),
+        (["--noise", "loud"], "invalid sigmas value: 'loud'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_at_once(
+    sounds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
+) -> None:
+    read_recipe(tmp_path, SOUNDS.name)
+    with pytest.raises(SystemExit):
+        command(monkeypatch, sounds, *arguments)
+    assert told in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_data_set_that_comes_in_splits_has_no_folds(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_recipe(tmp_path, SPEECH.name)
+    with pytest.raises(SystemExit):
+        command(monkeypatch, data, "--folds", "1")
+    assert "the folds of speech-commands-12 are none" in capsys.readouterr().err
+
+
+def test_missing_data_is_said_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_recipe(tmp_path, SOUNDS.name)
+    with pytest.raises(FileNotFoundError, match="ESC-50/archive"):
+        command(monkeypatch, tmp_path, "--folds", "1")
+
+
+def test_training_learns_something(recipe: Recipe, data: Path) -> None:
     """After 2 epochs the weights are no longer those of the seed, and the batch norms have seen the data."""
-    weights = load_file(run(tmp_path, data, monkeypatch) / WEIGHTS)
+    trained = weights(train.train(Run(recipe, data, 3, None, "cpu")))
     torch.manual_seed(3)
-    untrained: dict[str, Any] = LogMelCnn(CnnSpec(), LogMelSpec(), RATE_HZ, len(datasets.CLASSES_12)).cnn.state_dict()
-    assert weights.keys() == untrained.keys()
-    assert int(weights["blocks.0.1.num_batches_tracked"]) == EPOCHS * STEPS
+    untrained: dict[str, Any] = LogMelCnn(CnnSpec(), LogMelSpec(), RATE_HZ, len(SPEECH.classes)).cnn.state_dict()
+    assert trained.keys() == untrained.keys()
+    assert int(trained["blocks.0.1.num_batches_tracked"]) == EPOCHS * STEPS
     for name in ("blocks.0.0.weight", "blocks.3.0.weight", "linear.weight"):
-        assert 1e-4 < float((weights[name] - untrained[name]).abs().max()) < 0.1
+        assert 1e-4 < float((trained[name] - untrained[name]).abs().max()) < 0.1
 
 
-def test_no_noise_is_met_twice_in_training(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_noise_is_met_twice_in_training(recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[bytes, int]] = []
 
     def watched(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -179,71 +348,21 @@ def test_no_noise_is_met_twice_in_training(tmp_path: Path, data: Path, monkeypat
         return standard_normal(key, stage, block, shape, device)
 
     monkeypatch.setattr(train, "standard_normal", watched)
-    run(tmp_path, data, monkeypatch)
+    train.train(Run(recipe, data, 1, None, "cpu"))
     in_training = [address for address in drawn if address[0] != stream_key("validate")]
     assert len(set(in_training)) == len(in_training) == EPOCHS * STEPS
 
 
-def test_another_seed_gives_another_model(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = load_file(run(tmp_path / "first", data, monkeypatch) / WEIGHTS)
-    monkeypatch.setattr(sys.modules[__name__], "RECIPE", RECIPE.replace("seed = 3", "seed = 4"))
-    second = load_file(run(tmp_path / "second", data, monkeypatch) / WEIGHTS)
+def test_another_seed_gives_another_model(recipe: Recipe, data: Path) -> None:
+    first, second = (weights(train.train(Run(recipe, data, seed, None, "cpu"))) for seed in (1, 2))
     assert not torch.equal(first["linear.weight"], second["linear.weight"])
 
 
-def test_shifting_moves_a_clip_and_keeps_its_level() -> None:
-    torch.manual_seed(0)
-    clips, most = torch.randn(40, 500), 30
-    moved = train.shifted(clips, most)
-    offsets = set()
-    for clip, found in zip(clips, moved, strict=True):
-        assert float(found.square().mean().sqrt()) == pytest.approx(float(clip.square().mean().sqrt()), rel=1e-5)
-        nonzero = found.nonzero().flatten()
-        before, after = int(nonzero[0]), 499 - int(nonzero[-1])
-        offset = before or -after
-        scale = float(found[250] / clip[250 - offset])
-        expected = torch.zeros(500)
-        expected[max(offset, 0) : 500 + min(offset, 0)] = clip[max(-offset, 0) : 500 - max(offset, 0)]
-        torch.testing.assert_close(found, scale * expected)
-        offsets.add(offset)
-    assert min(offsets) < 0 < max(offsets)
-    assert max(map(abs, offsets)) <= most
-
-
-def test_a_clip_that_would_be_shifted_out_of_sight_stays() -> None:
-    clip = torch.zeros(1, 100)
-    clip[0, 0] = 1.0
-    torch.manual_seed(0)
-    moved = torch.cat([train.shifted(clip, 50) for _ in range(20)])
-    assert (moved.square().sum(dim=1) == 1.0).all()
-
-
-def test_masking_sets_one_band_and_one_stretch_to_the_clips_mean() -> None:
-    torch.manual_seed(0)
-    features = torch.randn(50, 64, 101) + torch.arange(50.0).view(-1, 1, 1)
-    result = train.masked(features, 10, 20)
-    widths = []
-    for before, after in zip(features, result, strict=True):
-        changed = before != after
-        torch.testing.assert_close(after[changed], before.mean().expand(int(changed.sum())))
-        bands, frames = changed.all(dim=1).nonzero().flatten(), changed.all(dim=0).nonzero().flatten()
-        for positions, most in ((bands, 10), (frames, 20)):
-            assert len(positions) <= most
-            assert torch.equal(positions, torch.arange(len(positions)) + (positions[0] if len(positions) else 0))
-        expected = torch.zeros_like(changed)
-        expected[bands] = True
-        expected[:, frames] = True
-        assert torch.equal(changed, expected)
-        widths.append((len(bands), len(frames)))
-    assert max(widths)[0] == 10
-    assert min(widths)[0] == 0
-
-
-def test_validation_counts_what_the_model_gets_right() -> None:
+def test_accuracy_counts_what_the_model_gets_right() -> None:
     torch.manual_seed(0)
     model = LogMelCnn(CnnSpec(channels=(4,)), LogMelSpec(), RATE_HZ, 12)
     waveforms = torch.randn(100, SAMPLES)
     with torch.inference_mode():
         right = model.eval()(waveforms).argmax(1)
     labels = torch.where(torch.arange(100) < 75, right, (right + 1) % 12)
-    assert train.evaluate(model, waveforms, labels, sigma=0.0, device=CPU) == 0.75
+    assert train.accuracy(model, waveforms, labels, sigma=0.0, device=CPU) == 0.75

@@ -19,7 +19,7 @@ from soundproof.audio.prepare import prepare
 from soundproof.errors import ModelRefused
 from soundproof.nets.classifier import Linear, LogMelCnn
 from soundproof.nets.folder import Model, load, verify
-from soundproof.nets.manifest import MANIFEST, WEIGHTS, read_manifest, weights_digest
+from soundproof.nets.manifest import MANIFEST, WEIGHTS, file_digest, read_manifest
 
 SAMPLES, CLASSES = 400, 3
 # A key of model.json, or several for one within another, and what to put there.
@@ -52,7 +52,7 @@ def change_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) 
 
 
 def vouch(folder: Path) -> None:
-    change_manifest(folder, (("weights_sha256",), weights_digest(folder)))
+    change_manifest(folder, (("weights_sha256",), file_digest(folder / WEIGHTS)))
 
 
 def refusal(folder: Path) -> str:
@@ -151,8 +151,9 @@ def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, content: byt
         ((("sample_rate_hz",), 44_101), "sample_rate_hz must be one of"),
         ((("clip_samples",), 0), "clip_samples: Input should be greater than or equal to 1"),
         ((("architecture", "name"), "transformer"), "architecture: Input tag 'transformer'"),
-        ((("front_end",), {"name": "log-mel"}), "architecture 'log-mel-cnn' needs a front_end; 'linear' takes none"),
-        ((("recommended_sigma",), {"waveform": 0.1}), "recommended_sigma needs 'waveform' and 'feature'"),
+        ((("front_end",), {"name": "log-mel"}), "architecture 'log-mel-cnn' needs a front_end; the others take none"),
+        ((("recommended_sigma",), {"feature": 0.1}), "recommended_sigma needs 'waveform'"),
+        ((("files",), {"../escape": 64 * "0"}), "files must name nothing beside weights.safetensors"),
         ((("recommended_sigma", "feature"), 0), "recommended_sigma.feature: Input should be greater than 0"),
         ((("weights_sha256",), None), "weights_sha256: Input should be a valid string"),
     ],
@@ -179,10 +180,10 @@ def test_a_wrong_digest_is_refused_before_the_weights_are_opened(folder: Path, m
     def opened(*_: object) -> dict[str, Tensor]:
         raise AssertionError("weights of an unknown origin were opened")
 
-    monkeypatch.setattr("soundproof.nets.folder.parse", opened)
+    monkeypatch.setattr("soundproof.nets.native.parse", opened)
     change_manifest(folder, (("weights_sha256",), 64 * "0"))
     message = refusal(folder)
-    assert f"the digest of {WEIGHTS} is {weights_digest(folder)}" in message
+    assert f"the digest of {WEIGHTS} is {file_digest(folder / WEIGHTS)}" in message
     assert 64 * "0" in message
 
 
@@ -294,6 +295,14 @@ class Centred(Linear):
         return logits - logits.max()
 
 
+class Random(Linear):
+    """Adds noise of its own, less than the batch's invariance would show."""
+
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        return logits + 1e-5 * torch.randn_like(logits)
+
+
 class TooMany(Linear):
     def head(self, features: Tensor) -> Tensor:
         return torch.cat([super().head(features), features[:, :1]], dim=1)
@@ -318,6 +327,7 @@ def probe(folder: Path, network: type[Linear]) -> None:
     [
         (Loudest, "a clip's logits depend on the other clips of its batch"),
         (Centred, "a clip's logits depend on the other clips of its batch"),
+        (Random, "the same clips get other logits when they are asked about again"),
         (TooMany, "the network answers 4 classes, the manifest names 3"),
         (NanWhenLoud, "logits on a probe are not finite"),
         (Flat, "the network cannot take a clip of 400 samples"),

@@ -14,7 +14,8 @@ from tests.model_folders import RMS_GAIN
 from tests.smoothing.clips import Floats, prepared
 from tests.smoothing.plans import plan_with
 
-import datasets
+from clips import balanced
+from datasets import DATASETS
 from soundproof.audio.prepare import Prepared, prepare
 from soundproof.nets.classifier import Linear
 from soundproof.smoothing.certification import Geometry
@@ -81,9 +82,10 @@ def recorded() -> dict[TransformName, Geometry]:
     """The geometry of every transform over 24 test clips, 2 of each class; all transforms meet the same noise."""
     if not SPEECH_COMMANDS.is_dir():
         pytest.skip(f"needs the Speech Commands clips at {SPEECH_COMMANDS}")
-    test = [clip for clip in datasets.speech_commands(SPEECH_COMMANDS) if clip.split == "test"]
+    data = DATASETS["speech-commands-12"]
+    test = data.part(data.read(SPEECH_COMMANDS), "test")
     total = dict.fromkeys(TransformName, Geometry())
-    for number, chosen in enumerate(datasets.balanced(test, datasets.CLASSES_12, CLIPS_PER_CLASS)):
+    for number, chosen in enumerate(balanced(test, data.classes, CLIPS_PER_CLASS)):
         clip = prepare(chosen.read(), sample_rate_hz=16_000, clip_samples=SAMPLES, gain=RMS_GAIN)
         stream = plan_with(clip_sha256=str(number)).noise_stream
         perturbation = SIGMA * standard_normal(stream, Stage.SELECTION, 0, (N0, SAMPLES)).double()

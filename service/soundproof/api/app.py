@@ -9,12 +9,13 @@ from fastapi_offline import FastAPIOffline
 
 from soundproof import __version__
 from soundproof.api import problems
-from soundproof.api.catalog import Catalog
 from soundproof.api.certifier import Certifier
 from soundproof.api.limits import BodyLimits
 from soundproof.api.metrics import Metrics
 from soundproof.api.observe import Observe
 from soundproof.api.problems import problem_of
+from soundproof.api.registry import Registry
+from soundproof.api.reloading import reloading
 from soundproof.api.routes import certify, health, models
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
@@ -35,28 +36,32 @@ Method: arXiv:2606.04210, "Representation Matters in Randomized Smoothing for Au
 """
 
 
-def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) -> FastAPI:
+def create_app(
+    settings: Settings, *, worker_command: tuple[str, ...] = WORKER, reload_on_hangup: bool = False
+) -> FastAPI:
     """The service. Its workers start with the application's lifespan and end with it.
 
+    `reload_on_hangup`: SIGHUP reads the models again; for a process of its own, in whose main thread this runs.
     Raises ModelRefused when there is no model to serve.
     """
-    catalog = Catalog.read(settings.models, settings.default_model)
     metrics = Metrics()
     pool = Pool(
-        catalog.folders,
         devices=devices(settings.devices),
         limits=Limits(runs=settings.queue_runs, cost=settings.queue_cost, audio_bytes=settings.queue_audio_bytes),
         observer=metrics,
+        model_memory_bytes=settings.model_memory_bytes,
         worker_command=worker_command,
     )
+    registry = Registry(settings.models, settings.default_model, pool, metrics)
     certifier = Certifier(
-        catalog, pool, metrics, settings.max_duration_s, settings.seed_key.get_secret_value().encode()
+        registry, pool, metrics, settings.max_duration_s, settings.seed_key.get_secret_value().encode()
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pool.start()
-        yield
+        async with reloading(registry, watch_s=settings.models_watch_s, on_hangup=reload_on_hangup):
+            yield
         await pool.stop()
 
     app = FastAPIOffline(
@@ -74,7 +79,7 @@ def create_app(settings: Settings, *, worker_command: tuple[str, ...] = WORKER) 
     app.add_middleware(BodyLimits, most_bytes=settings.max_upload_bytes, deadline_s=settings.body_deadline_s)
     app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
     app.include_router(certify.router(certifier, settings.max_samples))
-    app.include_router(models.router(catalog, pool, settings))
+    app.include_router(models.router(registry, pool, settings))
     app.include_router(health.router(pool, metrics))
     problems.describe(app)
     app.state.pool = pool

@@ -1,55 +1,142 @@
-"""The model folders this service was given: which it serves, which it refuses and why."""
+"""The model folders as they were when they were read: which can be served, which are refused and why."""
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
+from soundproof.engine.protocol import Source
 from soundproof.errors import ModelRefused, ModelUnavailable, UnknownModel
 from soundproof.nets.manifest import MANIFEST, ModelManifest, read_manifest
 
 log = logging.getLogger("soundproof.api")
 
+# A file beside the model folders that names the default model, where the settings do not.
+DEFAULT = "DEFAULT"
+# What tells that a file was written or replaced: name, size in bytes, time of change in ns, inode.
+Stamp = tuple[tuple[str, int, int, int], ...]
 
-@dataclass(frozen=True)
-class Catalog:
-    """`manifests` and `folders` by model name; `refused`: folder name -> reason; `default`: a name."""
 
-    manifests: dict[str, ModelManifest]
-    folders: dict[str, Path]
-    refused: dict[str, str]
-    default: str
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One model. `kept`: why the folder as it is now is not what is served; empty when it is."""
+
+    manifest: ModelManifest
+    source: Source
+    place: Path  # the folder's path as it was found: a link, where it is one
+    stamp: Stamp
+    kept: str = ""
 
     @classmethod
-    def read(cls, models: Path, default: str = "") -> "Catalog":
-        """Every sub-folder of `models` with a model.json.
+    def read(cls, place: Path) -> Self:
+        """The model of a folder whose files match their digests; ModelRefused says what does not."""
+        # A link is followed once: all files, now and when they are loaded, come from the folder that it names now.
+        folder = place.resolve()
+        stamp = stamp_of(place)
+        try:
+            manifest = read_manifest(folder)
+            size_bytes = sum((folder / name).stat().st_size for name in (manifest.main_file, *manifest.files))
+        except ModelRefused as error:
+            raise ModelRefused(error.detail.removeprefix(f"{folder}: "), error.hint) from error
+        except OSError as error:  # gone since it was hashed
+            raise ModelRefused(f"its files cannot be read ({error.strerror}).") from error
+        return cls(
+            manifest=manifest,
+            source=Source(manifest.name, manifest.digest, folder, size_bytes),
+            place=place,
+            stamp=stamp,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """`entries` by model name; `refused`: folder name -> reason; `default`: a name."""
+
+    entries: dict[str, Entry]
+    refused: dict[str, str]
+    default: str
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def read(cls, models: Path, default: str = "") -> Self:
+        """Every sub-folder of `models` with a model.json, but those whose name begins with a dot.
 
         Raises ModelRefused when none can be served, with the reasons, and UnknownModel for a default that is not there.
         """
-        manifests: dict[str, ModelManifest] = {}
-        folders: dict[str, Path] = {}
-        refused: dict[str, str] = {}
-        for folder in sorted(path.parent for path in models.glob(f"*/{MANIFEST}")):
-            try:
-                manifest = read_manifest(folder)
-                if manifest.name in manifests:
-                    raise ModelRefused(f"{folder}: {folders[manifest.name]} is named {manifest.name!r} too.")
-            except ModelRefused as error:
-                log.error("%s", error)  # noqa: TRY400  (its message says it all)
-                refused[folder.name] = str(error)
-                continue
-            manifests[manifest.name], folders[manifest.name] = manifest, folder
-        if not manifests:
-            reasons = " ".join(refused.values()) or f"No folder in {models} has a {MANIFEST}."
-            raise ModelRefused(f"There is no model to serve. {reasons}", "Set SOUNDPROOF_MODELS to a folder of models.")
-        if default and default not in manifests:
-            raise UnknownModel(f"The default model {default!r} is not among {', '.join(manifests)}.")
-        return cls(manifests, folders, refused, default or next(iter(manifests)))
+        entries, refused = read_entries(models)
+        for name, reason in refused.items():
+            log.error("model folder %s is refused: %s", name, reason)
+        return cls.of(models, entries, refused, default)
 
-    def get(self, name: str | None) -> ModelManifest:
-        """The manifest of a model by name (None: the default). UnknownModel lists the names there are."""
+    @classmethod
+    def of(cls, models: Path, entries: dict[str, Entry], refused: dict[str, str], default: str) -> Self:
+        """A catalog of these; raises as `read` does."""
+        if not entries:
+            reasons = " ".join(f"{name}: {reason}" for name, reason in refused.items())
+            raise ModelRefused(
+                f"There is no model to serve. {reasons or f'No folder in {models} has a {MANIFEST}.'}",
+                "Set SOUNDPROOF_MODELS to a folder of models.",
+            )
+        default = default or named_default(models)
+        if default and default not in entries:
+            raise UnknownModel(f"The default model {default!r} is not among {', '.join(entries)}.")
+        return cls(entries=entries, refused=refused, default=default or next(iter(entries)))
+
+    def get(self, name: str | None) -> Entry:
+        """A model by name (None: the default). UnknownModel lists the names there are."""
         wanted = name or self.default
-        if wanted in self.manifests:
-            return self.manifests[wanted]
+        if wanted in self.entries:
+            return self.entries[wanted]
         if wanted in self.refused:
             raise ModelUnavailable(f"Model {wanted!r} was refused at load: {self.refused[wanted]}")
-        raise UnknownModel(f"There is no model {wanted!r}.", f"Models: {', '.join(self.manifests)}.")
+        raise UnknownModel(f"There is no model {wanted!r}.", f"Models: {', '.join(self.entries)}.")
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What workers may be asked to load, the default first."""
+        others = (entry for name, entry in self.entries.items() if name != self.default)
+        return tuple(entry.source for entry in (self.entries[self.default], *others))
+
+
+def read_entries(models: Path) -> tuple[dict[str, Entry], dict[str, str]]:
+    """By model name, in the order of the folders, what can be served; by folder name, why the others cannot."""
+    entries: dict[str, Entry] = {}
+    refused: dict[str, str] = {}
+    for place in places(models):
+        try:
+            entry = Entry.read(place)
+            if other := entries.get(entry.manifest.name):
+                raise ModelRefused(f"{other.place.name} is named {entry.manifest.name!r} too.")
+        except ModelRefused as error:
+            refused[place.name] = str(error)
+        else:
+            entries[entry.manifest.name] = entry
+    return entries, refused
+
+
+def named_default(models: Path) -> str:
+    """The model that the file DEFAULT names; empty where there is no such file."""
+    try:
+        return (models / DEFAULT).read_text().strip()
+    except OSError:
+        return ""
+
+
+def places(models: Path) -> list[Path]:
+    """The model folders, by name."""
+    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
+
+
+def stamp_of(place: Path) -> Stamp:
+    """Of all files in a folder; empty where it is gone."""
+    stamps = []
+    try:
+        with os.scandir(place) as files:
+            for file in files:
+                status = file.stat()
+                stamps.append((file.name, status.st_size, status.st_mtime_ns, status.st_ino))
+    except OSError:
+        return ()
+    return tuple(sorted(stamps))

@@ -8,9 +8,10 @@ from typing import BinaryIO, Literal
 
 from starlette.datastructures import UploadFile
 
-from soundproof.api.catalog import Catalog
+from soundproof.api.catalog import Entry
 from soundproof.api.form import CertifyFields, CertifyForm
 from soundproof.api.metrics import Metrics
+from soundproof.api.registry import Registry
 from soundproof.audio import wav
 from soundproof.audio.waveform import Waveform
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate, Compute
@@ -23,13 +24,15 @@ from soundproof.smoothing.plan import ContractName, Plan
 SEED_BITS = 53
 # Clips decoded at a time. Until a run is admitted nothing else bounds the memory that many large uploads take.
 DECODING = 2
+# Versions of a model that one request is begun with, where each is gone from the disk before a worker has loaded it.
+MOST_VERSIONS = 3
 
 
 @dataclass(frozen=True)
 class Certifier:
     """`seed_key`: the secret behind seeds of the service's own choice."""
 
-    catalog: Catalog
+    registry: Registry
     pool: Pool
     metrics: Metrics
     max_duration_s: float
@@ -57,20 +60,32 @@ class Certifier:
         return certificate
 
     async def _certify(self, form: CertifyForm) -> CertifiedCertificate | AbstainedCertificate:
-        manifest = self.catalog.get(form.fields.model)
-        if form.fields.label is not None and form.fields.label not in manifest.classes:
-            raise UnknownLabel(
-                f"{form.fields.label!r} is not a class of model {manifest.name!r}.",
-                f"Classes: {', '.join(manifest.classes)}.",
-            )
+        entry = self.registry.catalog.get(form.fields.model)
+        _check_label(form.fields, entry.manifest)
         audio_sha256, samples_sha256, waveform = await self._read(form.audio)
-        plan, seed_source = self._plan(form.fields, manifest, samples_sha256)
-        finished = await self.pool.certify(plan, waveform, manifest.clip_samples)
+        for _ in range(MOST_VERSIONS - 1):
+            try:
+                return await self._run(form.fields, entry, audio_sha256, samples_sha256, waveform)
+            except ModelUnavailable:
+                successor = await self.registry.successor(entry)
+                if successor is None:
+                    raise
+                entry = successor
+        return await self._run(form.fields, entry, audio_sha256, samples_sha256, waveform)
+
+    async def _run(
+        self, fields: CertifyFields, entry: Entry, audio_sha256: str, samples_sha256: str, waveform: Waveform
+    ) -> CertifiedCertificate | AbstainedCertificate:
+        """One whole certification with one version of the model: its plan, its votes, its certificate."""
+        manifest = entry.manifest
+        _check_label(fields, manifest)  # again: another version may have other classes
+        plan, seed_source = self._plan(fields, manifest, samples_sha256)
+        finished = await self.pool.certify(plan, entry.source, waveform, manifest.clip_samples)
         self.metrics.computed(finished.queue_s, finished.run_s)
         circumstances = Circumstances(
             audio_sha256=audio_sha256,
             generator=finished.generator,
-            label=form.fields.label,
+            label=fields.label,
             seed_source=seed_source,
             compute=Compute(
                 device=finished.device,
@@ -95,6 +110,11 @@ class Certifier:
     def _plan(
         self, fields: CertifyFields, manifest: ModelManifest, samples_sha256: str
     ) -> tuple[Plan, Literal["service", "caller"]]:
+        if fields.contract is ContractName.FEATURE and not manifest.has_features:
+            raise InvalidPlan(
+                f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
+                "Use contract 'waveform', which is the same for it.",
+            )
         space: Literal["feature", "waveform"] = "feature" if fields.contract is ContractName.FEATURE else "waveform"
         sigma = fields.sigma if fields.sigma is not None else manifest.recommended_sigma[space]
         seed = fields.seed
@@ -125,12 +145,15 @@ class Certifier:
             seed=seed,
             clip_sha256=samples_sha256,
         )
-        if plan.contract is ContractName.FEATURE and manifest.front_end is None:
-            raise InvalidPlan(
-                f"Model {manifest.name!r} has no features before its classifier: it takes the waveform itself.",
-                "Use contract 'waveform', which is the same for it.",
-            )
         return plan, "service" if fields.seed is None else "caller"
+
+
+def _check_label(fields: CertifyFields, manifest: ModelManifest) -> None:
+    if fields.label is not None and fields.label not in manifest.classes:
+        raise UnknownLabel(
+            f"{fields.label!r} is not a class of model {manifest.name!r}.",
+            f"Classes: {', '.join(manifest.classes)}.",
+        )
 
 
 def own_seed(key: bytes, *content: str) -> int:

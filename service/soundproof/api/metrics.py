@@ -7,11 +7,12 @@ from prometheus_client.process_collector import ProcessCollector
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+LOAD_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 RUN_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 20, 30, 60, 120, 300)
 
 
 class Metrics:
-    """The one observer of requests and of the engine (it satisfies engine.pool.Observer)."""
+    """The one observer of requests and of the engine (it satisfies engine.observer.Observer)."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -51,6 +52,28 @@ class Metrics:
         self._losses = Counter(
             "soundproof_worker_losses", "Workers that ended without being told to", registry=registry
         )
+        self._models = Gauge("soundproof_models_loaded", "Models in memory, over all workers", registry=registry)
+        self._model_bytes = Gauge(
+            "soundproof_models_loaded_bytes", "Size of their files, over all workers", registry=registry
+        )
+        self._loads = Counter(
+            "soundproof_model_loads", "Models that a worker loaded or refused", ["result"], registry=registry
+        )
+        self._load_seconds = Histogram(
+            "soundproof_model_load_seconds",
+            "Time a worker took to load and verify a model",
+            registry=registry,
+            buckets=LOAD_SECONDS,
+        )
+        self._evictions = Counter(
+            "soundproof_model_evictions", "Models that left memory to make room for another", registry=registry
+        )
+        self._reloads = Counter(
+            "soundproof_model_reloads",
+            "Readings of the models folder: applied, unchanged, partial, rejected",
+            ["result"],
+            registry=registry,
+        )
         self._ready = Gauge("soundproof_ready", "1 when work can make progress", registry=registry)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -76,3 +99,17 @@ class Metrics:
 
     def admitted(self, runs: int) -> None:
         self._depth.set(runs)
+
+    def model_load(self, result: str, seconds: float) -> None:
+        self._loads.labels(result).inc()
+        self._load_seconds.observe(seconds)
+
+    def models_evicted(self, count: int) -> None:
+        self._evictions.inc(count)
+
+    def models_held(self, count: int, size_bytes: int) -> None:
+        self._models.set(count)
+        self._model_bytes.set(size_bytes)
+
+    def reload(self, result: str) -> None:
+        self._reloads.labels(result).inc()

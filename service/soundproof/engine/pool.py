@@ -8,16 +8,29 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
 
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Admission, Limits, Ticket
 from soundproof.engine.child import WORKER
-from soundproof.engine.protocol import ClipPrepared, FromWorker, Ready, Refused, RunFailed, RunId, Voted
+from soundproof.engine.observer import Observer
+from soundproof.engine.placement import Placement
+from soundproof.engine.protocol import (
+    ClipPrepared,
+    FromWorker,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    RunFailed,
+    RunId,
+    Source,
+    Voted,
+)
 from soundproof.engine.run import Finished, Run
 from soundproof.engine.slot import Slot
+from soundproof.engine.standing import Standing
+from soundproof.engine.trial import Trials
 from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerFault, WorkerLost
 from soundproof.smoothing.plan import Plan
 
@@ -27,47 +40,38 @@ log = logging.getLogger("soundproof.engine")
 DEPTH = 2
 # A run whose blocks ended this many workers is given up.
 MOST_LOSSES = 3
-# A worker that ended so many times in a row before it was ready is not waited for.
-MOST_FAILED_STARTS = 3
-# A worker that has work and says nothing for so long is not making progress; after STALL_S it is replaced.
-UNREADY_S = 30.0
-STALL_S = 120.0
 # Cost a second (noise samples x clip samples) to assume of a device before anything was measured.
 FIRST_GUESS = 4e6
 
 
-class Observer(Protocol):
-    """Who is told what the engine does."""
-
-    def samples(self, stage: str, count: int) -> None:
-        """`count` votes of `stage` arrived."""
-
-    def worker_lost(self) -> None:
-        """A worker ended that was not told to."""
-
-    def admitted(self, runs: int) -> None:
-        """So many runs are admitted now."""
-
-
 class Pool:
-    """Workers for `devices`, each serving all of `models` (name -> folder)."""
+    """Workers for `devices`, each holding models of at most `model_memory_bytes`."""
 
     def __init__(
         self,
-        models: Mapping[str, Path],
         *,
         devices: tuple[str, ...],
         limits: Limits,
         observer: Observer,
+        model_memory_bytes: int,
         worker_command: tuple[str, ...] = WORKER,
     ) -> None:
         self.slots = [
-            Slot(device, models, hear=self._hear, lost=self._lost, command=worker_command) for device in devices
+            Slot(
+                device,
+                model_memory_bytes=model_memory_bytes,
+                hear=self._hear,
+                lost=self._lost,
+                command=worker_command,
+            )
+            for device in devices
         ]
-        self._models = tuple(models)
         self._observer = observer
         self._admission = Admission(limits, cost_per_second=FIRST_GUESS * len(devices))
         self._runs: dict[RunId, Run] = {}
+        self._placement = Placement(self.slots, self._runs, observer.models_evicted)
+        self.standing = Standing(self.slots)
+        self._trials = Trials(self._placement, self.standing)
         self._turns: deque[RunId] = deque()  # round robin: whose blocks are next
         self._ids = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,25 +91,43 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def certify(self, plan: Plan, waveform: Waveform, dimension: int) -> Finished:
-        """Run `plan` on the clip. Cancelling the awaiting task frees the run's place within one chunk.
+    def offer(self, sources: Sequence[Source]) -> None:
+        """What new runs may ask for from now on, the default first: that one every worker loads unasked. Runs of other
+        versions go on; what was refused is tried again when it is asked for."""
+        self._placement.offered = tuple(sources)
+        self._placement.trials.clear()
+        for slot in self.slots:
+            slot.try_again()
+        self._settle()
+
+    async def try_out(self, source: Source, replaced: str) -> bool:
+        """Load `source` beside the version it is about to replace, and keep it until the next offer. False where no
+        worker has room for both now.
+
+        Raises ModelUnavailable, with the reason, when the worker refuses it or ends over it.
+        """
+        return await self._trials.run(source, replaced)
+
+    async def certify(self, plan: Plan, source: Source, waveform: Waveform, dimension: int) -> Finished:
+        """Run `plan` with the model `source` on the clip. Cancelling the awaiting task frees the run's place within one
+        chunk.
 
         `dimension`: samples of the prepared clip, for the cost. Raises QueueFull, ModelUnavailable, the AudioErrors
         of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
         if self._stopping:
             raise _stopped()
-        if reason := self.unavailable(plan.model):
-            raise ModelUnavailable(f"Model {plan.model!r} cannot be served: {reason}")
+        if reason := self.standing.unavailable(source.digest):
+            raise _unavailable(source, reason)
         ticket = Ticket((plan.n0 + plan.n) * float(dimension), waveform.samples.nbytes)
         self._admission.admit(ticket)
         future = asyncio.get_running_loop().create_future()
-        run = Run(next(self._ids), plan, waveform, dimension, ticket, future)
+        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future)
         self._runs[run.id] = run
         self._turns.append(run.id)
         self._observer.admitted(len(self._runs))
         try:
-            self._deal()
+            self._settle()
             return await run.done
         finally:
             self._remove(run)
@@ -113,30 +135,7 @@ class Pool:
     @property
     def obstacle(self) -> str | None:
         """Why no work can make progress now; None when it can."""
-        if any(slot.ready and slot.ready.models and slot.silent_s < UNREADY_S for slot in self.slots):
-            return None
-        reasons = [self.unavailable(model) for model in self._models]
-        if all(reasons):
-            return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
-        if any(slot.silent_s >= UNREADY_S for slot in self.slots):
-            return "the worker has been silent for too long"
-        return "the worker is loading its models"
-
-    def serves(self, model: str) -> bool:
-        """Whether a worker has loaded that model."""
-        return any(slot.ready and model in slot.ready.models for slot in self.slots)
-
-    def unavailable(self, model: str) -> str | None:
-        """Why no worker can be expected to serve a model; None while one does, or still may."""
-        reasons = []
-        for slot in self.slots:
-            if model in slot.refused:
-                reasons.append(slot.refused[model])
-            elif not slot.ready and slot.failed_starts >= MOST_FAILED_STARTS:
-                reasons.append(f"the worker ended {slot.failed_starts} times before it was ready; see the log")
-            else:
-                return None
-        return "; ".join(dict.fromkeys(reasons))
+        return self.standing.obstacle(self._placement.offered)
 
     def _remove(self, run: Run) -> None:
         """The only way out, taken once by every admitted run: finished, failed or left by its caller."""
@@ -146,47 +145,64 @@ class Pool:
         self._observer.admitted(len(self._runs))
         for slot in self.slots:
             slot.forget(run.id)
-        self._deal()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Decide anew which worker holds which model, then deal."""
+        if not self._stopping:
+            self._placement.settle()
+            self._deal()
+            self._observer.models_held(
+                sum(len(slot.shelf.held) for slot in self.slots), sum(slot.shelf.size_bytes for slot in self.slots)
+            )
 
     def _deal(self) -> None:
         """Fill every worker's hand, one message per run in turn."""
         for slot in self.slots:
-            while slot.ready and len(slot.inflight) < DEPTH and (run := self._next(slot.ready)):
+            while slot.ready and len(slot.inflight) < DEPTH and (run := self._next(slot, slot.ready)):
                 slot.give(run, slot.ready.blocks_per_message)
+        self._placement.spread()
 
     def _fail_hopeless(self) -> None:
         """Runs of models that no worker can be expected to serve end with the reason."""
         for run in self._runs.values():
-            if reason := self.unavailable(run.plan.model):
-                run.fail(ModelUnavailable(f"Model {run.plan.model!r} cannot be served: {reason}"))
+            if reason := self.standing.unavailable(run.source.digest):
+                run.fail(_unavailable(run.source, reason))
 
-    def _next(self, ready: Ready) -> Run | None:
-        """The next run in turn that a worker with these models can go on with."""
+    def _next(self, slot: Slot, ready: Ready) -> Run | None:
+        """The next run in turn that this worker can go on with."""
         for _ in range(len(self._turns)):
             run = self._runs[self._turns[0]]
             self._turns.rotate(-1)
-            suits = run.plan.model in ready.models and run.generator in (None, ready.generator)
-            if suits and run.pending and not run.done.done():
+            suits = slot.shelf.holds(run.source.digest) and run.generator in (None, ready.generator)
+            if suits and run.pending and not run.done.done() and self._placement.may_begin(slot, run):
                 return run
         return None
 
     def _hear(self, slot: Slot, message: FromWorker) -> None:
         match message:
-            case Ready(device=device, models=models):
-                log.info("the worker on %s serves %s", device, ", ".join(models) or "no model")
-            case Refused(model, error):
-                log.error("model %s is refused: %s", model, error)
-                self._fail_hopeless()
+            case Voted():
+                self._record(slot, message)
+                self._deal()
+                return
             case ClipPrepared(run_id, facts):
                 if run_id in self._runs:
                     self._runs[run_id].facts = facts
-            case Voted():
-                self._record(slot, message)
+                return
             case RunFailed(run_id, error):
                 slot.forget(run_id)
                 if run_id in self._runs:
                     self._runs[run_id].fail(error)
-        self._deal()
+            case Loaded(digest, seconds):
+                self._observer.model_load("loaded", seconds)
+                self._trials.answered(digest)
+            case Refused(digest, error, seconds):
+                self._observer.model_load("refused", seconds)
+                self._trials.answered(digest, ModelUnavailable(error.detail, error.hint))
+                self._fail_hopeless()
+            case Ready(device=device):
+                log.info("the worker on %s is ready", device)
+        self._settle()
 
     def _record(self, slot: Slot, voted: Voted) -> None:
         seconds = slot.answered(voted.run, voted.blocks)
@@ -209,6 +225,9 @@ class Pool:
         """Take back what the worker held; give up a run that keeps ending workers."""
         self._observer.worker_lost()
         for position, work in enumerate(slot.inflight):
+            if isinstance(work, Load):
+                self._trials.answered(work.source.digest, ModelUnavailable("The worker ended before it was loaded."))
+                continue
             run = self._runs.get(work.run)
             if run is None:
                 continue
@@ -217,19 +236,23 @@ class Pool:
             if run.losses >= MOST_LOSSES:
                 run.fail(_given_up(slot))
         self._fail_hopeless()
-        self._deal()
+        self._settle()
 
     async def _replace_stalled(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             for slot in self.slots:
-                if slot.silent_s > STALL_S:
+                if slot.stalled:
                     log.error("the worker on %s has been silent for %.0f s; replacing it", slot.device, slot.silent_s)
                     slot.kill()
 
 
 def _stopped() -> EngineStopped:
     return EngineStopped("The service is shutting down.", "Send the request again later.")
+
+
+def _unavailable(source: Source, reason: str) -> ModelUnavailable:
+    return ModelUnavailable(f"Model {source.name!r} cannot be served: {reason}")
 
 
 def _given_up(slot: Slot) -> DeviceMemoryExhausted | WorkerLost:

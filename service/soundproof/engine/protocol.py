@@ -14,7 +14,7 @@ from pathlib import Path
 
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
-from soundproof.errors import ModelRefused, SoundproofError
+from soundproof.errors import SoundproofError
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.plan import Block, Plan
 
@@ -24,18 +24,42 @@ RunId = int
 
 
 @dataclass(frozen=True)
-class Start:
-    """To a fresh worker: what to load and where to compute. A worker of another version ends at once: after an
-    upgrade in place its votes would be issued under the old version's name."""
+class Source:
+    """One version of a model, and where a worker finds it. `digest` tells it from every other: the same name may be
+    another model after a reload."""
 
-    models: dict[str, Path]
+    name: str
+    digest: str  # of the manifest, hence of all files it vouches for
+    folder: Path
+    size_bytes: int  # of the files that are loaded
+
+
+@dataclass(frozen=True)
+class Start:
+    """To a fresh worker: where to compute. A worker of another version ends at once: after an upgrade in place its
+    votes would be issued under the old version's name."""
+
     device: str
     version: str
 
 
 @dataclass(frozen=True)
+class Load:
+    """Load this model and verify it; answered by Loaded or Refused."""
+
+    source: Source
+
+
+@dataclass(frozen=True)
+class Unload:
+    """No run needs this model here: free its memory."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
 class Begin:
-    """Prepare this clip; work on it follows."""
+    """Prepare this clip for its plan's model, which is loaded; work on it follows."""
 
     run: RunId
     plan: Plan
@@ -57,26 +81,34 @@ class Forget:
     run: RunId
 
 
-ToWorker = Start | Begin | Work | Forget
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A model folder that this worker will not certify with."""
-
-    model: str
-    error: ModelRefused
+ToWorker = Start | Load | Unload | Begin | Work | Forget
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has loaded what it could and takes work."""
+    """The worker has its device and takes models."""
 
     device: str
     precision: str
     generator: str  # what draws the noise there; the same address is the same noise for the same generator only
-    models: tuple[str, ...]
     blocks_per_message: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """This model is verified and can be certified with."""
+
+    digest: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model that this worker cannot certify with, and why."""
+
+    digest: str
+    error: SoundproofError
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +137,7 @@ class Exhausted:
     """Not even the smallest chunk fits in the device's memory; the worker ends after this."""
 
 
-FromWorker = Refused | Ready | ClipPrepared | Voted | RunFailed | Exhausted
+FromWorker = Ready | Loaded | Refused | ClipPrepared | Voted | RunFailed | Exhausted
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Ticket
-from soundproof.engine.protocol import RunId
+from soundproof.engine.protocol import RunId, Source
 from soundproof.errors import SoundproofError
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
 from soundproof.smoothing.plan import Block, Plan
@@ -23,7 +23,7 @@ class Finished:
     device: str
     precision: str
     generator: str  # what drew the noise
-    queue_s: float  # from admission to the first block handed to a worker
+    queue_s: float  # from admission to the first block handed to a worker, its model's loading included
     run_s: float  # from then to the last vote, the clip's preparation included
 
 
@@ -33,6 +33,7 @@ class Run:
 
     id: RunId
     plan: Plan
+    source: Source
     waveform: Waveform
     dimension: int
     ticket: Ticket

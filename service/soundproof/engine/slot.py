@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections import Counter, deque
+from collections.abc import Callable
 
 from soundproof import __version__
 from soundproof.engine.child import WORKER, Child
@@ -14,17 +13,28 @@ from soundproof.engine.protocol import (
     Exhausted,
     Forget,
     FromWorker,
+    Load,
+    Loaded,
     Ready,
     Refused,
     RunId,
+    Source,
     Start,
+    Unload,
     Work,
 )
 from soundproof.engine.run import Run
+from soundproof.engine.shelf import Shelf
 
 log = logging.getLogger("soundproof.engine")
 
 LONGEST_RESTART_WAIT_S = 30.0
+# A worker that has work and says nothing for so long is not making progress and is replaced. Loading says nothing until
+# it is done, and may read gigabytes from a slow disk.
+STALL_S = 120.0
+LOAD_STALL_S = 600.0
+# A model whose loading ended this many workers, one after another, is not tried again before the next reload.
+MOST_LOAD_LOSSES = 3
 
 
 class Slot:
@@ -33,25 +43,27 @@ class Slot:
     def __init__(
         self,
         device: str,
-        models: Mapping[str, Path],
         *,
+        model_memory_bytes: int,
         hear: Callable[["Slot", FromWorker], None],
         lost: Callable[["Slot"], None],
         command: tuple[str, ...] = WORKER,
     ) -> None:
         self.device = device
         self.ready: Ready | None = None
-        self.inflight: deque[Work] = deque()
-        self.refused: dict[str, str] = {}  # model -> why this worker will not certify with it
+        self.shelf = Shelf(model_memory_bytes)
+        self.inflight: deque[Load | Work] = deque()  # in the order in which the worker takes them
+        self.refused: dict[str, str] = {}  # digest -> why this worker will not certify with that model
+        self.has_loaded = False  # since its worker was started
         self.exhausted = False  # the worker ended, or is ending, for want of memory
         self.failed_starts = 0
-        self._models = dict(models)
         self._hear = hear
         self._lost = lost
         self._command = command
         self._child: Child | None = None
         self._was_ready = False
-        self._begun: set[RunId] = set()
+        self._begun: dict[RunId, str] = {}  # run -> digest of its model
+        self._load_losses: Counter[str] = Counter()
         self._heard_at = 0.0
 
     async def keep(self) -> None:
@@ -69,10 +81,9 @@ class Slot:
     async def _one_life(self) -> None:
         self._was_ready = False
         child = self._child = await Child.start(self._command)
-        self.exhausted = False
-        self.refused.clear()
+        self.exhausted = self.has_loaded = False
         self._heard_at = time.monotonic()
-        child.send(Start(self._models, self.device, __version__))
+        child.send(Start(self.device, __version__))
         try:
             await self._listen(child)
         except EOFError:
@@ -88,48 +99,114 @@ class Slot:
             match message:
                 case Ready():
                     self.ready, self._was_ready = message, True
-                case Refused(model, error):
-                    self.refused[model] = str(error)
+                case Loaded(digest, seconds):
+                    name = self._answered_load(digest)
+                    log.info("the worker on %s loaded %s (%s) in %.1f s", self.device, name, digest[:12], seconds)
+                    self.shelf.loaded(digest)
+                    self.has_loaded = True
+                    del self._load_losses[digest]
+                case Refused(digest, error):
+                    name = self._answered_load(digest)
+                    log.error("the worker on %s refuses %s (%s): %s", self.device, name, digest[:12], error)
+                    self.shelf.refused(digest)
+                    self.refused[digest] = str(error)
                 case Exhausted():
                     self.exhausted = True
             self._hear(self, message)
             self._heard_at = time.monotonic()
 
     def _forget_everything(self) -> None:
+        if self.inflight and isinstance(load := self.inflight[0], Load):
+            digest = load.source.digest
+            self._load_losses[digest] += 1
+            if self._load_losses[digest] >= MOST_LOAD_LOSSES:
+                self.refused[digest] = f"the worker ended {MOST_LOAD_LOSSES} times while it loaded this model"
+        self.shelf.clear()
         self._begun.clear()
         self._lost(self)  # takes back what is in flight
         self.inflight.clear()
 
+    def load(self, source: Source, going: tuple[str, ...] = ()) -> None:
+        """Ask the worker, which is ready and loads nothing else, for a model, in the place of those `going`."""
+        assert self._child is not None  # noqa: S101
+        for digest in going:
+            self.unload(digest)
+        self.shelf.load(source)
+        self._hand(Load(source))
+
+    def unload(self, digest: str) -> None:
+        """Free the memory of a model that no run here needs."""
+        assert self._child is not None  # noqa: S101
+        self.shelf.remove(digest)
+        self._child.send(Unload(digest))
+
     def give(self, run: Run, most: int) -> None:
-        """Hand the next blocks of `run` to the worker, which is ready, and the clip before its first."""
+        """Hand the next blocks of `run` to the worker, which holds its model, and the clip before its first."""
         assert self._child is not None and self.ready is not None  # noqa: S101, PT018
         if run.id not in self._begun:
-            self._begun.add(run.id)
+            self._begun[run.id] = run.source.digest
             self._child.send(Begin(run.id, run.plan, run.waveform))
         run.generator = self.ready.generator
-        work = Work(run.id, run.hand_out(most))
+        self.shelf.use(run.source.digest)
+        self._hand(Work(run.id, run.hand_out(most)))
+
+    def _hand(self, message: Load | Work) -> None:
+        assert self._child is not None  # noqa: S101
         if not self.inflight:
             self._heard_at = time.monotonic()
-        self.inflight.append(work)
-        self._child.send(work)
+        self.inflight.append(message)
+        self._child.send(message)
 
     def forget(self, run: RunId) -> None:
         """Nothing more is wanted of this run. The worker drops what is waiting; the chunk in hand it finishes."""
-        self.inflight = deque(work for work in self.inflight if work.run != run)
+        self.inflight = deque(each for each in self.inflight if isinstance(each, Load) or each.run != run)
         if run in self._begun and self._child is not None:
-            self._begun.discard(run)
+            del self._begun[run]
             self._child.send(Forget(run))
 
     def answered(self, run: RunId, blocks: tuple[object, ...]) -> float:
         """The worker answered for these blocks; the seconds since it was last heard of."""
-        self.inflight = deque(work for work in self.inflight if (work.run, work.blocks) != (run, blocks))
+        self.inflight = deque(
+            each for each in self.inflight if isinstance(each, Load) or (each.run, each.blocks) != (run, blocks)
+        )
         return time.monotonic() - self._heard_at
+
+    def _answered_load(self, digest: str) -> str:
+        """The worker answered for this model; its name."""
+        [load] = (each for each in self.inflight if isinstance(each, Load) and each.source.digest == digest)
+        self.inflight.remove(load)
+        return load.source.name
+
+    def has_begun(self, run: RunId) -> bool:
+        """Whether the worker was given the clip of that run."""
+        return run in self._begun
+
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Digests of the models of unfinished runs that were dealt to the worker: those stay."""
+        return frozenset(self._begun.values())
+
+    @property
+    def runs(self) -> int:
+        """How many unfinished runs were dealt to the worker."""
+        return len(self._begun)
+
+    def try_again(self) -> None:
+        """What was refused may be asked for again."""
+        self.refused.clear()
+        self._load_losses.clear()
 
     @property
     def silent_s(self) -> float:
-        """Seconds for which a worker that is loading, or has work in hand, has not been heard of."""
-        loading = self._child is not None and self.ready is None
-        return time.monotonic() - self._heard_at if self.inflight or loading else 0.0
+        """Seconds for which a worker that is starting, or has work in hand, has not been heard of."""
+        starting = self._child is not None and self.ready is None
+        return time.monotonic() - self._heard_at if self.inflight or starting else 0.0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the worker has been silent for longer than what it does can take."""
+        loading = bool(self.inflight) and isinstance(self.inflight[0], Load)
+        return self.silent_s > (LOAD_STALL_S if loading else STALL_S)
 
     @property
     def pid(self) -> int | None:

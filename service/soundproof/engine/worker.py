@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +26,16 @@ from soundproof.engine.protocol import (
     Exhausted,
     Forget,
     Link,
+    Load,
+    Loaded,
     Ready,
     Refused,
     RunFailed,
     RunId,
+    Source,
     Start,
     ToWorker,
+    Unload,
     Voted,
     Work,
 )
@@ -60,12 +65,13 @@ class _Run:
 
 @dataclass
 class Worker:
-    """One device, its models, the runs it knows and the work that waits."""
+    """One device, its models by digest, the runs it knows and the work that waits. The coordinator decides what is
+    loaded and what goes."""
 
     link: Link
     device: torch.device
-    models: dict[str, folder.Model]
     chunk_samples: int
+    models: dict[str, folder.Model] = field(default_factory=dict)
     runs: dict[RunId, _Run] = field(default_factory=dict)
     inbox: deque[ToWorker] = field(default_factory=deque)
 
@@ -98,14 +104,15 @@ class Worker:
 
     def _do(self, message: ToWorker) -> None:
         match message:
+            case Load(source):
+                self._load(source)
+            case Unload(digest):
+                self.models.pop(digest, None)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
             case Begin(run, plan, waveform):
-                model = self.models[plan.model]
+                model = self.models[plan.model_digest]
                 manifest = model.manifest
-                if manifest.digest != plan.model_digest:  # the folder was changed since the service read it
-                    raise ModelUnavailable(
-                        f"Model {plan.model!r} on disk is no longer the one that the service describes.",
-                        "Restart the service to serve the new one.",
-                    )
                 with torch.inference_mode(), _one_thread():
                     prepared = prepare(
                         waveform,
@@ -120,6 +127,34 @@ class Worker:
             case Work(run, blocks) if run in self.runs:
                 votes = tuple(self._vote(self.runs[run], blocks))
                 self.link.send(Voted(run, blocks, votes))
+
+    def _load(self, source: Source) -> None:
+        """Loaded, or Refused: whatever is wrong with one model, runs of the others go on."""
+        started = time.monotonic()
+        try:
+            self.models[source.digest] = self._verified(source)
+        except SoundproofError as error:
+            # Callers are told which model it is, not where it lies.
+            refusal: SoundproofError = ModelRefused(error.detail.removeprefix(f"{source.folder}: "), error.hint)
+        except Exception as error:
+            if _is_out_of_memory(error):
+                refusal = ModelUnavailable(f"the memory of {self.device} does not hold it.")
+            elif _is_device_fault(error):
+                raise
+            else:
+                log.exception("model %s could not be loaded", source.name)
+                refusal = ModelUnavailable(f"the worker failed to load it: {type(error).__name__}.")
+        else:
+            self.link.send(Loaded(source.digest, time.monotonic() - started))
+            return
+        self.link.send(Refused(source.digest, refusal, time.monotonic() - started))
+
+    def _verified(self, source: Source) -> folder.Model:
+        """The model of a folder if it is still the one asked for: a certificate names its digest."""
+        model = folder.load(source.folder, self.device)
+        if model.manifest.digest != source.digest:
+            raise ModelUnavailable("on disk it is no longer the one that the service describes.")
+        return model
 
     def _vote(self, run: _Run, blocks: tuple[Block, ...]) -> list[Votes]:
         """Run blocks, in halved chunks from then on whenever the device's memory does not hold them."""
@@ -157,7 +192,7 @@ class _MemoryExhausted(Exception):
 
 
 def _run_of(message: ToWorker) -> RunId:
-    return -1 if isinstance(message, Start) else message.run
+    return -1 if isinstance(message, Start | Load | Unload) else message.run
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -172,7 +207,7 @@ def _is_device_fault(error: Exception) -> bool:
 
 
 def run(connection: socket.socket) -> None:
-    """Load what the first message names, say Ready, serve until the coordinator is gone."""
+    """Take the device that the first message names, say Ready, serve until the coordinator is gone."""
     link = Link(connection)
     start = link.receive()
     if not isinstance(start, Start):
@@ -183,23 +218,16 @@ def run(connection: socket.socket) -> None:
     if device.type == "cpu":
         os.nice(CPU_NICENESS)
     torch.backends.cudnn.allow_tf32 = False  # else "float32" convolutions would keep 10 bits on a recent GPU
-    models = {}
-    for name, path in start.models.items():
-        try:
-            models[name] = folder.load(path, device)
-        except ModelRefused as error:
-            link.send(Refused(name, error))
     chunk_samples = voting.CHUNK_SAMPLES[device.type]
     link.send(
         Ready(
             device=str(device),
             precision="float32",
             generator=generator_name(device),
-            models=tuple(models),
             blocks_per_message=BLOCKS_PER_MESSAGE[device.type],
         )
     )
-    Worker(link, device, models, chunk_samples).serve()
+    Worker(link, device, chunk_samples).serve()
 
 
 def main() -> None:

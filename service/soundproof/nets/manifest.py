@@ -9,11 +9,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from soundproof.errors import ModelRefused
-from soundproof.nets.specs import CnnSpec, LinearSpec, LogMelSpec
+from soundproof.nets.specs import CnnSpec, ExportedSpec, HuggingFaceSpec, LinearSpec, LogMelSpec, OnnxSpec
 from soundproof.terms import ALLOWED_RATES_HZ, Gain
 
 MANIFEST, WEIGHTS, CARD = "model.json", "weights.safetensors", "CARD.md"
 MOST_MANIFEST_BYTES = 1 << 20
+# What a folder holds, by the architecture's name: the main weights, whose digest certificates show, and the rest.
+MAIN_FILE = {
+    "log-mel-cnn": WEIGHTS,
+    "linear": WEIGHTS,
+    "onnx": "model.onnx",
+    "torch-export": "model.pt2",
+    "hugging-face": "model.safetensors",
+}
+OTHER_FILES = {"hugging-face": frozenset({"config.json", "preprocessor_config.json"})}
 
 Space = Literal["waveform", "feature"]
 PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
@@ -29,6 +38,7 @@ class Training(BaseModel):
     )
     epochs: int
     seed: int
+    fold: int | None = Field(None, description="the fold held out for testing, where the data set is cross-validated")
     clips: int
 
 
@@ -58,18 +68,19 @@ class ModelManifest(BaseModel):
     schema_version: Literal["1"] = "1"
     name: str
     version: str = Field(min_length=1, max_length=64)
-    architecture: CnnSpec | LinearSpec = Field(discriminator="name")
+    architecture: CnnSpec | LinearSpec | OnnxSpec | ExportedSpec | HuggingFaceSpec = Field(discriminator="name")
     front_end: LogMelSpec | None = Field(None, description="null when the classifier takes the waveform itself")
     classes: tuple[str, ...] = Field(min_length=2, max_length=10_000)
     sample_rate_hz: int
     clip_samples: int = Field(ge=1, le=60 * 192_000)
     gain: Gain
-    training: Training
+    training: Training | None = Field(None, description="null where the weights were made by others")
     recommended_sigma: dict[Space, PositiveFloat] = Field(description="the default noise, by certified space")
     data: str
     data_licence: str
     licence: str
     weights_sha256: str
+    files: dict[str, str] = Field({}, description="SHA-256 of every file that is loaded beside the weights, by name")
     measured: Measured | None = None
 
     @field_validator("name")
@@ -91,46 +102,105 @@ class ModelManifest(BaseModel):
         if self.sample_rate_hz not in ALLOWED_RATES_HZ:
             raise ValueError(f"sample_rate_hz must be one of {ALLOWED_RATES_HZ}")
         if isinstance(self.architecture, CnnSpec) != (self.front_end is not None):
-            raise ValueError("architecture 'log-mel-cnn' needs a front_end; 'linear' takes none")
-        if set(self.recommended_sigma) != {"waveform", "feature"}:
-            raise ValueError("recommended_sigma needs 'waveform' and 'feature'")
+            raise ValueError("architecture 'log-mel-cnn' needs a front_end; the others take none")
+        needed = {"waveform", "feature"} if self.has_features else {"waveform"}
+        if not needed <= set(self.recommended_sigma):
+            raise ValueError(f"recommended_sigma needs {' and '.join(map(repr, sorted(needed, reverse=True)))}")
+        others = OTHER_FILES.get(self.architecture.name, frozenset())
+        if set(self.files) != others:
+            raise ValueError(f"files must name {', '.join(sorted(others)) or 'nothing'} beside {self.main_file}")
         return self
 
     @property
+    def main_file(self) -> str:
+        """The file whose digest is `weights_sha256`."""
+        return MAIN_FILE[self.architecture.name]
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the classifier has a feature stage, on which contract `feature` puts its noise."""
+        return self.front_end is not None or self._declared_features is not None
+
+    @property
     def feature_shape(self) -> tuple[int, ...]:
-        """The shape of one clip's features: (n_mels, frames), or (time,) without a front end."""
-        return self.front_end.shape(self.clip_samples) if self.front_end else (self.clip_samples,)
+        """The shape of one clip's features: (n_mels, frames) or as the extractor has it, or (time,) without any."""
+        if self.front_end:
+            return self.front_end.shape(self.clip_samples)
+        return self._declared_features or (self.clip_samples,)
+
+    @property
+    def feature_step(self) -> str:
+        """What makes the features, as the last of the steps that a certificate lists."""
+        return "log_mel" if self.front_end else "feature_extractor"
+
+    @property
+    def feature_unit(self) -> str:
+        """The unit of one feature, and so of a radius among them."""
+        return "log-mel, nats" if self.front_end else "the extractor's own unit"
+
+    @property
+    def _declared_features(self) -> tuple[int, ...] | None:
+        return self.architecture.feature_shape if isinstance(self.architecture, HuggingFaceSpec) else None
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the manifest, the weights' digest included, without what was measured afterwards."""
-        content = self.model_dump(mode="json", exclude={"measured"})
+        """SHA-256 of the manifest, the digests of all its files included, without what was measured afterwards.
+
+        What is null or empty is left out, so that a field which is new and unused changes no digest.
+        """
+        content = self.model_dump(mode="json", exclude={"measured"}, exclude_none=True)
+        if not self.files:
+            del content["files"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> ModelManifest:
-    """The manifest of a model folder whose weights match its digest.
+    """The manifest of a model folder whose files match their digests.
 
-    ModelRefused says which of the folder, its manifest or its weights is wrong.
+    ModelRefused says which of the folder, its manifest or its files is wrong.
     """
     manifest = _parsed(folder)
-    try:
-        digest = weights_digest(folder)
-    except OSError as error:
-        raise _unreadable_weights(folder, error) from error
-    _hold_to_digest(folder, manifest, digest)
+    for name, expected in _digests(manifest).items():
+        try:
+            found = file_digest(folder / name)
+        except OSError as error:
+            raise _unreadable(folder, name, error) from error
+        _hold_to_digest(folder, name, expected, found)
     return manifest
 
 
-def read_folder(folder: Path) -> tuple[ModelManifest, bytes]:
-    """The manifest and the weights file whose bytes match its digest; raises as read_manifest does."""
+def read_folder(folder: Path) -> tuple[ModelManifest, dict[str, bytes]]:
+    """The manifest and, by name, the content of every file it vouches for; raises as read_manifest does.
+
+    The bytes that were hashed are those that are returned: nothing is read twice.
+    """
     manifest = _parsed(folder)
-    try:
-        weights = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise _unreadable_weights(folder, error) from error
-    _hold_to_digest(folder, manifest, hashlib.sha256(weights).hexdigest())
-    return manifest, weights
+    contents: dict[str, bytes] = {}
+    for name, expected in _digests(manifest).items():
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise _unreadable(folder, name, error) from error
+        _hold_to_digest(folder, name, expected, hashlib.sha256(contents[name]).hexdigest())
+    return manifest, contents
+
+
+def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
+    """Write model.json beside the files it vouches for, with their digests filled in."""
+    manifest = manifest.model_copy(
+        update={
+            "weights_sha256": file_digest(folder / manifest.main_file),
+            "files": {name: file_digest(folder / name) for name in manifest.files},
+        }
+    )
+    content: dict[str, Any] = manifest.model_dump(mode="json")
+    (folder / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _parsed(folder: Path) -> ModelManifest:
@@ -138,7 +208,7 @@ def _parsed(folder: Path) -> ModelManifest:
         text = (folder / MANIFEST).read_bytes()[:MOST_MANIFEST_BYTES]
         return ModelManifest.model_validate_json(text)
     except OSError as error:
-        raise ModelRefused(f"{folder}: {MANIFEST} cannot be read ({error.strerror}).") from error
+        raise _unreadable(folder, MANIFEST, error) from error
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'content'}: {fault['msg']}" for fault in error.errors()
@@ -146,26 +216,17 @@ def _parsed(folder: Path) -> ModelManifest:
         raise ModelRefused(f"{folder}: {MANIFEST} is wrong: {faults}.") from error
 
 
-def _hold_to_digest(folder: Path, manifest: ModelManifest, digest: str) -> None:
-    if digest != manifest.weights_sha256:
+def _digests(manifest: ModelManifest) -> dict[str, str]:
+    return {manifest.main_file: manifest.weights_sha256, **manifest.files}
+
+
+def _hold_to_digest(folder: Path, name: str, expected: str, found: str) -> None:
+    if found != expected:
         raise ModelRefused(
-            f"{folder}: the digest of {WEIGHTS} is {digest}, but {MANIFEST} says {manifest.weights_sha256}.",
-            "The weights were changed or belong to another manifest.",
+            f"{folder}: the digest of {name} is {found}, but {MANIFEST} says {expected}.",
+            "The file was changed or belongs to another manifest.",
         )
 
 
-def _unreadable_weights(folder: Path, error: OSError) -> ModelRefused:
-    return ModelRefused(f"{folder}: {WEIGHTS} cannot be read ({error.strerror}).")
-
-
-def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
-    """Write model.json beside the weights, with their digest filled in."""
-    manifest = manifest.model_copy(update={"weights_sha256": weights_digest(folder)})
-    content: dict[str, Any] = manifest.model_dump(mode="json")
-    (folder / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return manifest
-
-
-def weights_digest(folder: Path) -> str:
-    with (folder / WEIGHTS).open("rb") as weights:
-        return hashlib.file_digest(weights, "sha256").hexdigest()
+def _unreadable(folder: Path, name: str, error: OSError) -> ModelRefused:
+    return ModelRefused(f"{folder}: {name} cannot be read ({error.strerror}).")

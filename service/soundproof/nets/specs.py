@@ -47,3 +47,30 @@ class LinearSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["linear"] = "linear"
+
+
+class OnnxSpec(BaseModel):
+    """An ONNX file: one float32 input (batch, time), one float32 output (batch, classes)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["onnx"] = "onnx"
+
+
+class ExportedSpec(BaseModel):
+    """A program saved by torch.export.save: one float32 input (batch, time), one float32 output (batch, classes)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["torch-export"] = "torch-export"
+
+
+class HuggingFaceSpec(BaseModel):
+    """A Hugging Face audio classifier with its feature extractor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["hugging-face"] = "hugging-face"
+    feature_shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None, description="one clip's features; null where the extractor's answer is a waveform again"
+    )

@@ -64,7 +64,7 @@ def issue(
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "service_version": __version__,
         "label": circumstances.label,
-        "radius_unit": radius_unit(plan, facts),
+        "radius_unit": radius_unit(plan, manifest, facts),
         "radius_ceiling": plan.radius_ceiling,
         "snr_floor_db": snr_db(facts.norm, plan.radius_ceiling) if on_waveform else None,
         "contract": contract,
@@ -136,7 +136,7 @@ def issue(
 def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> ContractRecord:
     on_features = plan.contract is ContractName.FEATURE
     shape = list(manifest.feature_shape) if on_features else [facts.dimension]
-    steps = [*facts.steps, "log_mel"] if on_features else list(facts.steps)
+    steps = [*facts.steps, manifest.feature_step] if on_features else list(facts.steps)
     return ContractRecord(
         name=plan.contract.value,
         certified_object=certified_object(plan, manifest, facts),

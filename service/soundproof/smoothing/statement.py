@@ -36,7 +36,7 @@ def certified_statement(  # noqa: PLR0913
     claim = (
         f"With confidence {_confidence(plan.alpha)} %, {classifier} answers {manifest.classes[outcome.prediction]!r} "
         f"for every {'waveform' if on_waveform else 'point'} within l2 distance "
-        f"{format_down(outcome.radius, RADIUS_DIGITS)} ({radius_unit(plan, facts)}) of {point}"
+        f"{format_down(outcome.radius, RADIUS_DIGITS)} ({radius_unit(plan, manifest, facts)}) of {point}"
     )
     if not on_waveform:
         return f"{claim}. This says nothing about waveforms."
@@ -68,10 +68,10 @@ def certified_object(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> s
             return f"{_clip(facts)}, for the classifier behind the transform {plan.transform.value!r}"
 
 
-def radius_unit(plan: Plan, facts: ClipFacts) -> str:
+def radius_unit(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> str:
     """The unit of the radius, sigma and ceiling."""
     if plan.contract is ContractName.FEATURE:
-        return "log-mel, nats"
+        return manifest.feature_unit
     match facts.gain_policy:
         case GainPolicy.RMS:
             return f"waveform amplitude at RMS {facts.gain_target:.12g}"

@@ -12,8 +12,10 @@ from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, Plan
 
-# Forward passes at a time, by device type: at most a block. On a CPU larger chunks fall out of its caches.
+# Forward passes at a time, by device type: at most a block.
 CHUNK_SAMPLES = {"cpu": 32, "cuda": 128}
+# Values (time samples, or mel bands x frames) that a chunk may hold on a CPU: what lies beyond falls out of its caches.
+CPU_CHUNK_VALUES = 32 * 16_000
 
 
 @torch.inference_mode()
@@ -23,6 +25,8 @@ def vote(contract: Contract, point: Tensor, plan: Plan, block: Block, chunk_samp
     `point`: the contract's anchor, float64, on the device to compute on. The noise depends on the plan and the block
     only, never on `chunk_samples`. Each noised point is rounded once, from float64 to float32.
     """
+    if point.device.type == "cpu":
+        chunk_samples = max(1, min(chunk_samples, CPU_CHUNK_VALUES // point.numel()))
     noise = standard_normal(plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device)
     counts = torch.zeros(plan.classes + 1, dtype=torch.int64, device=point.device)
     ratios: list[float] = []

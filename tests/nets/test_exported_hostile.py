@@ -1,0 +1,333 @@
+"""A .pt2 file from an enemy: torch.export.load would run his code, and here it is never run.
+
+Wherever a payload is planted, torch itself is shown to spring it, so that a trap which never worked proves nothing.
+"""
+
+import io
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.nets.pt2_files import (
+    CLIP,
+    CONSTANTS,
+    PROGRAM,
+    SAMPLE_INPUTS,
+    WEIGHTS,
+    members,
+    packed,
+    tiny,
+    with_json,
+)
+
+from soundproof.errors import ModelRefused
+from soundproof.nets.exported import load
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def good() -> bytes:
+    return tiny()
+
+
+@pytest.fixture
+def sprung(tmp_path: Path) -> Path:
+    """The file that every trap here creates."""
+    return tmp_path / "sprung"
+
+
+class Trap:
+    """Whoever unpickles it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def pickled(path: Path) -> bytes:
+    file = io.BytesIO()
+    torch.save((Trap(path),), file)
+    return file.getvalue()
+
+
+def code(path: Path) -> str:
+    return f"__import__('pathlib').Path({str(path)!r}).touch() or 2"
+
+
+def sprung_by_torch(content: bytes, sprung: Path) -> bool:
+    """Whether torch.export.load, or the use of what it returns, creates the file. It is then removed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(Exception):  # it may also fail; what counts is what it did before
+            torch.export.load(io.BytesIO(content)).module()(torch.zeros(2, CLIP))
+    exists = sprung.exists()
+    sprung.unlink(missing_ok=True)
+    return exists
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(ModelRefused) as caught:
+        load(content, CLIP, CPU)
+    return str(caught.value)
+
+
+def test_the_pickle_of_sample_inputs_is_never_opened(good: bytes, sprung: Path) -> None:
+    content = packed(members(good) | {SAMPLE_INPUTS: pickled(sprung)})
+    assert sprung_by_torch(content, sprung)
+    model = load(content, CLIP, CPU)
+    assert torch.equal(model.head(torch.ones(2, CLIP)), load(good, CLIP, CPU).head(torch.ones(2, CLIP)))
+    assert not sprung.exists()
+
+
+def test_a_pickled_weight_is_refused_and_not_opened(good: bytes, sprung: Path) -> None:
+    content = with_json(good, WEIGHTS, lambda table: table["config"]["linear.bias"].update(use_pickle=True))
+    path = table_path(content, "linear.bias")
+    content = packed(members(content) | {f"data/weights/{path}": pickled(sprung)})
+    assert sprung_by_torch(content, sprung)
+    assert "'linear.bias' is pickled, and nothing is unpickled here" in refusal(content)
+    assert not sprung.exists()
+
+
+def table_path(content: bytes, name: str) -> str:
+    path: str = json.loads(members(content)[WEIGHTS])["config"][name]["path_name"]
+    return path
+
+
+def test_a_pickled_constant_is_refused_and_not_opened(good: bytes, sprung: Path) -> None:
+    constant = {"path_name": "tensor_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
+    content = with_json(good, CONSTANTS, lambda table: table["config"].update(planted=constant))
+    content = packed(members(content) | {"data/constants/tensor_0": pickled(sprung)})
+    assert sprung_by_torch(content, sprung)
+    assert "'planted' is pickled" in refusal(content)
+    assert not sprung.exists()
+
+
+def test_a_weights_file_of_the_old_form_is_refused_and_not_opened(good: bytes, sprung: Path) -> None:
+    content = packed(members(good) | {"data/weights/model.pt": pickled(sprung)})
+    assert sprung_by_torch(content, sprung)
+    assert "'archive/data/weights/model.pt', which is no part of a plain exported program" in refusal(content)
+    assert not sprung.exists()
+
+
+def test_a_size_that_is_code_is_refused_and_not_evaluated(good: bytes, sprung: Path) -> None:
+    def plant(program: Any) -> None:
+        program["graph_module"]["graph"]["tensor_values"]["waveform"]["sizes"][0]["as_expr"]["expr_str"] = code(sprung)
+
+    content = with_json(good, PROGRAM, plant)
+    assert sprung_by_torch(content, sprung)
+    assert "batch size is not free" in refusal(content)
+    assert not sprung.exists()
+
+
+def test_sizes_elsewhere_are_not_even_looked_at(good: bytes, sprung: Path) -> None:
+    def plant(program: Any) -> None:
+        values = program["graph_module"]["graph"]["sym_int_values"]
+        values[next(iter(values))] = {"as_expr": {"expr_str": code(sprung), "hint": None}}
+
+    content = with_json(good, PROGRAM, plant)
+    assert sprung_by_torch(content, sprung)
+    load(content, CLIP, CPU).head(torch.ones(2, CLIP))
+    assert not sprung.exists()
+
+
+def test_guards_are_not_run(good: bytes, sprung: Path) -> None:
+    content = with_json(good, PROGRAM, lambda program: program.update(guards_code=[code(sprung)]))
+    assert sprung_by_torch(content, sprung)
+    load(content, CLIP, CPU).head(torch.ones(2, CLIP))
+    assert not sprung.exists()
+
+
+def calling(target: str, *inputs: dict[str, Any]) -> Callable[[Any], None]:
+    """Puts a call before all others."""
+
+    def plant(program: Any) -> None:
+        node = {"target": target, "inputs": list(inputs), "outputs": [{"as_tensor": {"name": "planted"}}]}
+        program["graph_module"]["graph"]["nodes"].insert(0, node | {"metadata": {}})
+
+    return plant
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.ops.evil.run.default",
+        "torch.ops.aten.save.default",
+        "torch.ops.aten.set_.source_Tensor",
+        "torch.ops.aten._weight_norm.default",
+        "torch.ops.aten.relu.default.__globals__",
+        "torch.ops.aten.__class__.default",
+        "torch.ops.aten.relu.__init__",
+        "torch.ops.aten.relu_.default",
+        "torch.ops.aten.rand.default",
+        "torch.ops.aten.relu.out",
+        "torch.ops.higher_order.cond",
+        "torch.ops.load_library",
+        "torch.load",
+        "torch.hub.load",
+        "_operator.methodcaller",
+        "_operator.pow",
+        "math.exp",
+        "#evil:run",
+        "os.system",
+        "",
+    ],
+)
+def test_an_operator_that_is_not_listed_is_refused_before_anything_is_run(good: bytes, target: str) -> None:
+    message = refusal(with_json(good, PROGRAM, calling(target)))
+    assert target in message
+    assert "not among the operators" in message or "in place" in message or "no operator" in message
+
+
+def test_an_operator_that_makes_files_is_refused(good: bytes, sprung: Path) -> None:
+    """aten.from_file with shared=True creates the file that it is told to map."""
+    torch.ops.aten.from_file.default(str(sprung), True, 4)
+    assert sprung.exists()
+    sprung.unlink()
+    inputs = [
+        {"name": "filename", "arg": {"as_string": str(sprung)}, "kind": 1},
+        {"name": "shared", "arg": {"as_bool": True}, "kind": 1},
+        {"name": "size", "arg": {"as_int": 4}, "kind": 1},
+    ]
+    assert "from_file" in refusal(with_json(good, PROGRAM, calling("torch.ops.aten.from_file.default", *inputs)))
+    assert not sprung.exists()
+
+
+@torch.inference_mode()
+def test_a_batch_norm_with_too_short_a_weight_is_caught(good: bytes) -> None:
+    """torch's private operator reads beyond it; the one that stands in for it does not."""
+    short, long = {"as_tensor": {"name": "b_scale"}}, {"as_tensor": {"name": "waveform"}}
+    arguments = [long, short, {"as_none": True}, short, short, {"as_float": 0.1}, {"as_float": 1e-5}]
+    inputs = [{"name": str(i), "arg": argument, "kind": 1} for i, argument in enumerate(arguments)]
+    target = "torch.ops.aten._native_batch_norm_legit_no_training.default"
+
+    def plant(program: Any) -> None:
+        calling(target, *inputs)(program)
+        none = {"as_none": True}
+        program["graph_module"]["graph"]["nodes"][0]["outputs"] = [{"as_tensor": {"name": "planted"}}, none, none]
+
+    with pytest.raises(RuntimeError, match="should contain 16 elements"):
+        load(with_json(good, PROGRAM, plant), CLIP, CPU).head(torch.ones(2, CLIP))
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"as_custom_obj": {"name": "evil", "class_fqn": "os.system"}},
+        {"as_operator": "os.system"},
+        {"as_graph": {"name": "sub", "graph": {}}},
+        {"as_strings": ["a"]},
+        {"as_scalar_type": 99},
+        {"as_int": "1"},
+        {"as_tensor": {"name": "nowhere"}},
+        {"as_int": 1, "as_float": 1.0},
+        {},
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(good: bytes, argument: dict[str, Any]) -> None:
+    plant = calling("torch.ops.aten.relu.default", {"name": "self", "arg": argument, "kind": 1})
+    assert "the program" in refusal(with_json(good, PROGRAM, plant))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../escaped",
+        "models/../../escaped.json",
+        "/etc/passwd",
+        "models/second.json",
+        "data/aotinductor/model/code.so",
+        "data/constants/custom_obj_0",
+        "extra/notes.txt",
+        "data/weights/weight_0.pt",
+        "data/weights/weight_1\n",
+    ],
+)
+def test_a_member_that_is_no_part_of_a_program_is_refused(good: bytes, name: str) -> None:
+    assert "which is no part of a plain exported program" in refusal(packed(members(good) | {name: b"x"}))
+
+
+def test_a_second_top_folder_or_a_second_member_of_a_name_is_refused(good: bytes) -> None:
+    file = io.BytesIO(good)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("other/models/model.json", b"{}")
+    assert "no part of a plain exported program" in refusal(file.getvalue())
+    file = io.BytesIO(packed(members(good)))
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("archive/models/model.json", b"{}")
+    assert "two members of one name" in refusal(file.getvalue())
+
+
+def test_a_bomb_of_compressed_zeros_is_refused_before_it_is_inflated(good: bytes) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members(good).items():
+            archive.writestr(f"archive/{name}", content)
+        archive.writestr("archive/data/weights/weight_9", bytes(100 << 20))
+    assert len(file.getvalue()) < 1 << 20
+    assert "larger, or more, than its bytes can hold" in refusal(file.getvalue())
+
+
+def test_a_compressed_member_is_refused_even_where_it_is_small(good: bytes) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members(good).items():
+            archive.writestr(f"archive/{name}", content, zipfile.ZIP_DEFLATED if "version" in name else None)
+    assert "is compressed or encrypted" in refusal(file.getvalue())
+
+
+def test_a_member_whose_size_is_a_lie_is_refused(good: bytes) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members(good).items():
+            archive.writestr(f"archive/{name}", content)
+        archive.filelist[0].file_size = archive.filelist[0].compress_size = 1 << 40
+    assert "larger, or more, than its bytes can hold" in refusal(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda m: m.update(sizes=[{"as_int": 1 << 40}], strides=[{"as_int": 0}]), "larger than its bytes"),
+        (lambda m: m.update(strides=[{"as_int": 1 << 40}]), "reaches beyond its bytes"),
+        (lambda m: m.update(strides=[{"as_int": -1}]), "is not a number"),
+        (lambda m: m.update(storage_offset={"as_int": 1}), "reaches beyond its bytes"),
+        (lambda m: m.update(sizes=[{"as_expr": {"expr_str": "2"}}]), "is not a number"),
+        (lambda m: m.update(dtype=8), "larger than its bytes"),
+        (lambda m: m.update(dtype=99), "a type or a layout that is not read"),
+        (lambda m: m.update(layout=1), "a type or a layout that is not read"),
+    ],
+)
+def test_a_tensor_beyond_its_bytes_is_refused(good: bytes, change: Callable[[Any], object], named: str) -> None:
+    content = with_json(good, WEIGHTS, lambda table: change(table["config"]["linear.bias"]["tensor_meta"]))
+    assert named in refusal(content)
+
+
+def no_archive() -> list[bytes]:
+    file = io.BytesIO()
+    torch.save({"weight": torch.zeros(3)}, file)
+    return [b"", b"PK\x03\x04", b"\x80\x04.", pickle.dumps({"a": 1}), file.getvalue(), packed({})]
+
+
+@pytest.mark.parametrize("content", no_archive())
+def test_what_is_no_program_is_refused(content: bytes) -> None:
+    assert refusal(content)
+
+
+def test_a_file_cut_short_is_refused(good: bytes) -> None:
+    for cut in (10, len(good) // 2, len(good) - 1):
+        assert refusal(good[:cut])
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
+def test_json_that_is_no_program_is_refused(good: bytes, text: bytes) -> None:
+    assert "not of the form that torch.export saves" in refusal(packed(members(good) | {PROGRAM: text}))
