@@ -13,10 +13,12 @@ an interrupted run ends where an undisturbed one does, bit for bit, whatever run
 """
 
 import argparse
+import hashlib
 import itertools
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +32,8 @@ from tqdm import tqdm
 
 import workers
 from augment import masked, shifted
-from clips import load
-from datasets import DATASETS
+from clips import Clip, load
+from datasets import DATASETS, DataSet
 from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.manifest import MANIFEST, WEIGHTS, ModelManifest, Training, write_manifest
@@ -40,6 +42,8 @@ from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
 
 RUNS = Path("runs")
+# Within a run's folder: the digest of the names of its training clips.
+CLIPS = "clips.sha256"
 # The noise under which the base classifier is looked at while it trains. Nothing is chosen by it.
 WATCHED_SIGMAS = (0.0, 0.0025, 0.02)
 LOOKS = 20
@@ -92,17 +96,20 @@ def main() -> None:
         for folder in pool.map(train, runs, itertools.count()):
             print(folder, flush=True)
     if args.out:
-        shutil.copytree(runs[0].folder, args.out, ignore=shutil.ignore_patterns("epoch-*", "log"), dirs_exist_ok=True)
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name in (MANIFEST, WEIGHTS):
+            shutil.copyfile(runs[0].folder / name, args.out / name)
         print(f"wrote {args.out}")
 
 
 def train(run: Run, line: int = 0) -> Path:
     """One straight run, resumed where it was left; its folder. `line`: where its progress bar stands."""
+    recipe, device, data = run.recipe, torch.device(run.device), DATASETS[run.recipe.dataset]
+    clips = data.read(run.data)
+    hold_to_clips(run.folder, data.part(clips, "train", run.fold))
     if (run.folder / MANIFEST).is_file():
         return run.folder
-    recipe, device, data = run.recipe, torch.device(run.device), DATASETS[run.recipe.dataset]
     optimizer_recipe, augmentation = recipe.optimizer, recipe.augmentation
-    clips = data.read(run.data)
     shape: dict[str, Any] = {
         "sample_rate_hz": recipe.sample_rate_hz,
         "clip_samples": recipe.clip_samples,
@@ -159,6 +166,13 @@ def train(run: Run, line: int = 0) -> Path:
         checkpoint(run.folder, epoch + 1, model, optimizer, told)
     bar.close()
 
+    write_model(run, model, data, len(labels))
+    return run.folder
+
+
+def write_model(run: Run, model: LogMelCnn, data: DataSet, clips: int) -> None:
+    """The run's folder becomes a model folder: weights, then the manifest."""
+    recipe = run.recipe
     save_file(
         {name: tensor.contiguous() for name, tensor in model.cpu().cnn.state_dict().items()}, run.folder / WEIGHTS
     )
@@ -174,7 +188,11 @@ def train(run: Run, line: int = 0) -> Path:
             clip_samples=recipe.clip_samples,
             gain=recipe.gain,
             training=Training(
-                noise_sigma=augmentation.noise_sigma, epochs=epochs, seed=run.seed, fold=run.fold, clips=len(labels)
+                noise_sigma=recipe.augmentation.noise_sigma,
+                epochs=recipe.optimizer.epochs,
+                seed=run.seed,
+                fold=run.fold,
+                clips=clips,
             ),
             recommended_sigma=recipe.card.recommended_sigma,
             data=data.title,
@@ -183,7 +201,6 @@ def train(run: Run, line: int = 0) -> Path:
             weights_sha256="",  # written from the file
         ),
     )
-    return run.folder
 
 
 @torch.inference_mode()
@@ -195,6 +212,17 @@ def accuracy(model: LogMelCnn, waveforms: Tensor, labels: Tensor, *, sigma: floa
         noise = standard_normal(stream_key("validate"), Stage.TRAINING, block, tuple(clean.shape), device)
         right += int((model(clean.to(device) + sigma * noise).argmax(1).cpu() == truth).sum())
     return right / len(labels)
+
+
+def hold_to_clips(folder: Path, clips: Sequence[Clip]) -> None:
+    """A run goes on, or is left alone, only for the clips that it began with. ValueError for others."""
+    digest = hashlib.sha256("\n".join(clip.name for clip in clips).encode()).hexdigest()
+    begun_with = folder / CLIPS
+    if not begun_with.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        begun_with.write_text(digest + "\n")
+    elif begun_with.read_text().strip() != digest:
+        raise ValueError(f"{folder} was trained on other clips than these {len(clips)}: move it away or name its data.")
 
 
 def checkpoint(folder: Path, epoch: int, model: LogMelCnn, optimizer: torch.optim.AdamW, told: str) -> None:

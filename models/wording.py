@@ -83,18 +83,27 @@ def training_command(group: Group) -> str | None:
 
 def evaluation_commands(group: Group, folders: str) -> Iterator[str]:
     """How such rows come to be: one command for all settings that were run on as many clips with as many votes."""
-    clean = Counter((row.model_digest, row.label) for row in group.clean)
-    settings: dict[tuple[int | None, int], set[str]] = defaultdict(set)
+    settings: dict[tuple[int | None, int | None], set[str]] = defaultdict(set)
     for setting in group.settings:
         found = group.at(setting)
-        per_class = Counter((row.model_digest, row.label) for row in found)
-        whole = all(per_class[key] == count for key, count in clean.items() if key[0] == found[0].model_digest)
-        settings[None if clean and whole else max(per_class.values()), found[0].n].add(setting)
-    for (most, n), chosen in sorted(settings.items(), key=lambda item: (item[0][0] or 0, item[0][1])):
-        usual = {setting for setting in SETTINGS if not setting.startswith("geometry")}
-        named = "" if chosen == usual else f" --settings {','.join(sorted(chosen))}"
+        settings[_most(group, found), found[0].n].add(setting)
+    for setting in {row.setting for row in group.geometry}:
+        most = _most(group, [row for row in group.geometry if row.setting == setting])
+        votes = max((n for limit, n in settings if limit == most and n is not None), default=None)
+        settings[most, votes].add(setting)
+    for (most, n), chosen in sorted(settings.items(), key=lambda item: (item[0][0] or 0, item[0][1] or 0)):
         limit = "" if most is None else f" --per-class {most}"
-        yield f"python models/evaluate.py {folders} --data DATA{limit} --n {n}{named}"
+        votes_asked = "" if n is None else f" --n {n}"
+        named = "" if chosen == set(SETTINGS) else f" --settings {','.join(sorted(chosen))}"
+        yield f"python models/evaluate.py {folders} --data DATA{limit}{votes_asked}{named}"
+
+
+def _most(group: Group, found: Sequence[CertificateRow | GeometryRow]) -> int | None:
+    """How many clips of each class were taken, at most; None where it was all that the models were tested with."""
+    tested = {(row.model_digest, row.clip) for row in group.clean}
+    if tested and tested <= {(row.model_digest, row.clip) for row in found}:
+        return None
+    return max(Counter((row.model_digest, row.label) for row in found).values())
 
 
 def run_folders(group: Group) -> str:

@@ -1,7 +1,9 @@
 """Processes that work through a list side by side, each at home on one device."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +47,15 @@ def home() -> str:
 
 def _settle(homes: "SimpleQueue[str]", threads: int) -> None:
     global _home  # noqa: PLW0603  (one a process, set once before any work)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first of them ends the others
     _home = homes.get()
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed ends nothing itself; its processes would hold their memory for good."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

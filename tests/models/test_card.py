@@ -105,9 +105,12 @@ def test_measured_figures_are_those_of_the_models_own_rows(
     assert (manifest.measured.n0, manifest.measured.n, manifest.measured.alpha) == (100, 1000, 0.001)
     assert (manifest.measured.split, manifest.measured.certified_clips) == ("test", 120)
     settings = "--settings clip:0.0025,feature:0.02,waveform:0.0025,waveform:0.02"
-    command = f"python models/evaluate.py models/{SPEECH} --data DATA --n 1000 {settings}"
-    assert manifest.measured.command == command
-    assert f"    {command}\n" in text
+    commands = [
+        f"python models/evaluate.py models/{SPEECH} --data DATA --n 1000 {settings}",
+        f"python models/evaluate.py models/{SPEECH} --data DATA --per-class 1 --settings geometry:0.0025",
+    ]
+    assert manifest.measured.command == "; ".join(commands)
+    assert f"    {commands[0]}\n    {commands[1]}\n" in text
     assert str(folder) not in text
 
 

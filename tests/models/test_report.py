@@ -99,7 +99,9 @@ def test_the_commands_are_those_that_give_such_rows(written: Path) -> None:
     assert (
         "    python models/train.py models/recipes/speech-commands-12.toml DATA --noise 0,0.02 --seeds 1,2,3\n" in text
     )
-    assert "    python models/evaluate.py runs/speech-commands-12/noise-0.005-* --data DATA --n 1000\n" in text
+    speech = "    python models/evaluate.py runs/speech-commands-12/noise-0.005-* --data DATA"
+    assert f"{speech} --per-class 1 --settings geometry:0.0025\n" in text
+    assert f"{speech} --n 1000 --settings {','.join(sorted(PAPER_SETTINGS))}\n" in text
     assert "noise-0+0.02-* --data DATA --n 1000 --settings waveform:0.0025,waveform:0.02\n" in text
 
 
@@ -111,6 +113,16 @@ def test_a_command_says_how_many_of_each_class_were_certified() -> None:
     assert list(wording.evaluation_commands(group, "M")) == [
         "python models/evaluate.py M --data DATA --n 1000 --settings clip:0.0025",
         "python models/evaluate.py M --data DATA --per-class 2 --n 10000 --settings waveform:0.02",
+    ]
+
+
+def test_the_usual_settings_need_no_naming() -> None:
+    rows: list[Row] = [clean("up", "up", clip=f"a/{i}") for i in range(2)]
+    rows += [certificate("up", "up", setting=setting, clip="a/0") for setting in PAPER_SETTINGS]
+    rows += [shape_of("a/0", "up", dataset=SPEECH)]
+    [group] = summary.groups(rows)
+    assert list(wording.evaluation_commands(group, "M")) == [
+        "python models/evaluate.py M --data DATA --per-class 1 --n 1000"
     ]
 
 

@@ -1,6 +1,7 @@
 """Training end to end on a few clips of noise: model folders that load, the same after an interruption."""
 
 import builtins
+import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_a_checkpoint_cut_short_is_not_resumed_from(
         interrupt(patched, STEPS)
         with pytest.raises(KeyboardInterrupt):
             train.train(run)
-    assert sorted(path.name for path in run.folder.iterdir()) == ["epoch-1.safetensors", "log"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [train.CLIPS, "epoch-1.safetensors", "log"]
     (run.folder / "next.safetensors").write_bytes(b"half of a file")
     train.train(run)
     assert (run.folder / "log").read_text().count("epoch   1 ") == 1
@@ -227,6 +228,17 @@ def test_a_finished_run_is_left_alone(recipe: Recipe, data: Path, monkeypatch: p
     monkeypatch.setattr(train, "load", None)
     assert train.train(Run(recipe, data, 1, None, "cpu")) == folder
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()} == before
+
+
+def test_a_run_of_other_clips_is_neither_resumed_nor_taken_for_done(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    folder = train.train(Run(recipe, data, 1, None, "cpu"))
+    fewer = tmp_path / "fewer"
+    shutil.copytree(data, fewer)
+    lines = (fewer / "manifest.csv").read_text().splitlines()
+    (fewer / "manifest.csv").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    with pytest.raises(ValueError, match="was trained on other clips"):
+        train.train(Run(recipe, fewer, 1, None, "cpu"))
+    assert train.train(Run(recipe, data, 1, None, "cpu")) == folder
 
 
 @pytest.mark.parametrize(

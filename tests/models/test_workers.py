@@ -2,11 +2,16 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
+import psutil
 import pytest
+from tests.conftest import ROOT
 
 import workers
 
@@ -41,6 +46,31 @@ def test_each_process_has_its_device_and_ctrl_c_ends_them_all() -> None:
 def test_a_process_that_dies_is_an_error_and_not_a_wait() -> None:
     with pytest.raises(BrokenProcessPool), workers.pool(["cpu"], threads=1) as pool:
         pool.submit(os._exit, 1).result(PATIENCE_S)
+
+
+KILLED = """
+import os, time
+import workers
+
+if __name__ == "__main__":
+    with workers.pool(["cpu"], threads=1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 3600)
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
+    """Killed, it cannot end them itself."""
+    (tmp_path / "killed.py").write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "models")}
+    command = [sys.executable, str(tmp_path / "killed.py")]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False, timeout=PATIENCE_S)
+    assert done.returncode == -9
+    worker, deadline = int(done.stdout), time.monotonic() + PATIENCE_S
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the process is still there"
+        time.sleep(0.05)
 
 
 def test_without_a_pool_home_is_the_cpu() -> None:
