@@ -13,6 +13,7 @@ from pathlib import Path
 import esc
 import speech_commands
 from clips import Clip, Split
+from command import told
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def main() -> None:
             f"{data.name}: {data.title}, {len(data.classes)} classes, {data.licence}\n  {data.url}\n  {data.checksum}"
         )
         if args.folder:
-            clips = data.read(args.folder)
+            with told(parser):
+                clips = data.read(args.folder)
             where = Counter(f"fold {clip.fold}" if data.folds else clip.split for clip in clips)
             print(f"  {len(clips)} clips: " + ", ".join(f"{count} {part}" for part, count in sorted(where.items())))
 

@@ -13,6 +13,7 @@ import math
 import warnings
 from pathlib import Path
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -103,12 +104,19 @@ def export_onnx(network: LogMelCnn | Linear, waveform: Tensor, out: Path) -> Non
         verbose=False,
     )
     assert program is not None
-    program.save(out, external_data=False)
+    model = program.model_proto
+    for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")  # lines of source, with the folders they lie in
+    onnx.save(model, out)
 
 
 def export_pt2(network: LogMelCnn | Linear, waveform: Tensor, out: Path) -> None:
     program = torch.export.export(network, (waveform,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    torch.export.save(program.run_decompositions({}), out)
+    program = program.run_decompositions({})
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # lines of source, with the folders they lie in
+    torch.export.save(program, out)
 
 
 EXPORTS = {".onnx": export_onnx, ".pt2": export_pt2}

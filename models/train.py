@@ -33,6 +33,7 @@ from tqdm import tqdm
 import workers
 from augment import masked, shifted
 from clips import Clip, load
+from command import count, told
 from datasets import DATASETS, DataSet
 from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
@@ -73,15 +74,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=numbers, default=(1,), help="for example 1,2,3 (default: 1)")
     parser.add_argument("--folds", type=numbers, help="folds to hold out, one run each (default: all there are)")
     parser.add_argument("--noise", type=sigmas, help="none, a sigma, or several by commas (default: the recipe's)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of each run on a CPU: sums in another number differ")
+    parser.add_argument("--jobs", type=count, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=count, default=1, help="of each run on a CPU: sums in another number differ")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="or cuda:0,cuda:1")
     parser.add_argument("--out", type=Path, help="of a single run: the model folder to write")
     args = parser.parse_args()
 
-    recipe = Recipe.read(args.recipe)
-    if args.noise is not None:
-        recipe = recipe.with_noise(args.noise)
+    with told(parser):
+        recipe = Recipe.read(args.recipe)
+        if args.noise is not None:
+            recipe = recipe.with_noise(args.noise)
+        for name in args.device.split(","):
+            check_device(name)
+        DATASETS[recipe.dataset].read(args.data)  # whatever is missing is said here, once
     there = DATASETS[recipe.dataset].folds
     if not set(args.folds or ()) <= set(there):
         parser.error(f"the folds of {recipe.dataset} are {', '.join(map(str, there)) or 'none: it comes in splits'}")
@@ -90,7 +95,6 @@ def main() -> None:
     runs = [Run(recipe, args.data, seed, fold, next(devices)) for seed in args.seeds for fold in folds]
     if args.out and len(runs) > 1:
         parser.error(f"--out takes one run, these are {len(runs)}: name one seed and one fold")
-    DATASETS[recipe.dataset].read(args.data)  # whatever is missing is said here, once
 
     with workers.pool(["cpu"] * args.jobs, args.threads) as pool:  # a run names its own device
         for folder in pool.map(train, runs, itertools.count()):
@@ -254,14 +258,31 @@ def resume(folder: Path, model: LogMelCnn, optimizer: torch.optim.AdamW) -> int:
     return epochs[-1]
 
 
+def check_device(name: str) -> None:
+    """ValueError where torch cannot compute on it."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).partition(chr(10))[0]}") from error
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """ "1,2,3" -> (1, 2, 3)"""
-    return tuple(int(number) for number in text.split(","))
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not whole numbers by commas") from None
 
 
 def sigmas(text: str) -> tuple[float, ...]:
     """ "none" -> (), "0.005" -> (0.005,), "0,0.01" -> (0.0, 0.01)"""
-    return () if text == "none" else tuple(float(sigma) for sigma in text.split(","))
+    try:
+        found = () if text == "none" else tuple(float(sigma) for sigma in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not none, a number or several by commas") from None
+    if not all(0 <= sigma < math.inf for sigma in found):
+        raise argparse.ArgumentTypeError(f"{text}: a standard deviation is 0 or more")
+    return found
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from tests.test_cli import run
 from typer.testing import CliRunner
 
 from soundproof.cli import app
+from soundproof.nets.manifest import read_manifest
 
 OPTIONS = ["--rate", "16000", "--samples", str(onnx_files.CLIP), "--gain", "rms", "--sigma", "0.02"]
 
@@ -56,6 +57,10 @@ def test_add_overwrites_nothing(source: Path, tmp_path: Path) -> None:
         ([*OPTIONS, "--classes", "nowhere.txt"], 2, "nowhere.txt"),
         ([*OPTIONS, "--classes", "a,b,c", "--gain", "none", "--target", "2"], 2, "takes no target"),
         ([*OPTIONS[:-2], "--classes", "a,b,c"], 2, "--sigma"),
+        ([*OPTIONS, "--classes", "a,b,c", "--sigma", "5000"], 2, "1000"),
+        ([*OPTIONS, "--classes", "a,b,c", "--sigma", "nan"], 2, "--sigma"),
+        ([*OPTIONS, "--classes", "a,b,c", "--rate", "12345"], 2, "--rate must be one of"),
+        ([*OPTIONS, "--classes", "a,b,c", "--device", "gpu"], 2, "--device gpu: "),
     ],
 )
 def test_add_says_what_is_wrong_and_leaves_nothing(
@@ -67,3 +72,15 @@ def test_add_says_what_is_wrong_and_leaves_nothing(
     assert result.exit_code == code, result.stderr
     assert named in result.stderr
     assert not list(tmp_path.glob("models/*"))
+
+
+def test_a_file_of_classes_may_come_from_an_editor_that_marks_its_bytes(source: Path, tmp_path: Path) -> None:
+    names = tmp_path / "classes.txt"
+    names.write_bytes("\ufeffcat\r\ndog\r\n\r\nbird\r\n".encode())
+    folder = tmp_path / "models" / "mine"
+    result = CliRunner().invoke(
+        app, ["models", "add", str(folder), "--from", str(source), *OPTIONS, "--classes", str(names)]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert read_manifest(folder).classes == ("cat", "dog", "bird")
+    assert "wrote " in result.stderr

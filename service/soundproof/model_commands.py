@@ -13,8 +13,22 @@ from rich.table import Table
 from soundproof.access import Url, client_of
 from soundproof.client.client import ProblemError
 from soundproof.errors import ModelRefused
-from soundproof.terminal import FAILED, REFUSED, USAGE, Json, complain, show
+from soundproof.smoothing.plan import SIGMA_RANGE
+from soundproof.terminal import FAILED, REFUSED, USAGE, Json, complain, errors, show
 from soundproof.terms import Gain, GainPolicy
+
+# A manifest's fields as the options that set them.
+OPTIONS = {
+    "recommended_sigma.waveform": "--sigma",
+    "recommended_sigma.feature": "--feature-sigma",
+    "sample_rate_hz": "--rate",
+    "clip_samples": "--samples",
+    "name": "--name",
+    "version": "--version",
+    "classes": "--classes",
+    "data_licence": "--data-licence",
+    "licence": "--licence",
+}
 
 app = typer.Typer(help="List the models, or add one.", invoke_without_command=True)
 
@@ -57,7 +71,12 @@ def add(  # noqa: PLR0913  (one parameter per option)
     source: Annotated[Path, typer.Option("--from", help="An .onnx or .pt2 file, or a Hugging Face folder.")],
     rate: Annotated[int, typer.Option(help="Sample rate that the model expects, Hz.")],
     samples: Annotated[int, typer.Option(help="Length of its clips, samples.")],
-    sigma: Annotated[float, typer.Option(help="Default noise on the waveform: amplitude after the gain.")],
+    sigma: Annotated[
+        float,
+        typer.Option(
+            min=SIGMA_RANGE[0], max=SIGMA_RANGE[1], help="Default noise on the waveform: amplitude after the gain."
+        ),
+    ],
     gain: Annotated[GainPolicy, typer.Option(help="How a clip is levelled before the model.")],
     target: Annotated[
         float | None, typer.Option(help="RMS or peak to level to; 1 unless told. None with none.")
@@ -65,7 +84,10 @@ def add(  # noqa: PLR0913  (one parameter per option)
     classes: Annotated[
         str | None, typer.Option(help="Names, in order: a,b,c or a file, one a line; Hugging Face: id2label.")
     ] = None,
-    feature_sigma: Annotated[float | None, typer.Option(help="Default noise on features; sigma unless told.")] = None,
+    feature_sigma: Annotated[
+        float | None,
+        typer.Option(min=SIGMA_RANGE[0], max=SIGMA_RANGE[1], help="Default noise on features; sigma unless told."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The folder's name unless told.")] = None,
     version: Annotated[str, typer.Option()] = "1",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = "not stated",
@@ -80,6 +102,7 @@ def add(  # noqa: PLR0913  (one parameter per option)
     from soundproof.nets.adding import Addition, add_model  # noqa: PLC0415  (needs torch)
 
     try:
+        _check_device(device)
         wanted = Addition(
             name=name or folder.resolve().name,
             version=version,
@@ -98,19 +121,40 @@ def add(  # noqa: PLR0913  (one parameter per option)
         complain(f"{error}")
         raise typer.Exit(REFUSED) from None
     except ValidationError as error:
-        complain("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
+        complain("; ".join(_in_options(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()))
         raise typer.Exit(USAGE) from None
     except (OSError, ValueError) as error:
         complain(f"{error}")
         raise typer.Exit(USAGE) from None
     print(card)
+    errors.print(
+        f"wrote {folder}; a running service takes it up on SIGHUP", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def _in_options(field: str, message: str) -> str:
+    """A fault of the manifest in the words of the command line."""
+    message = message.removeprefix("Value error, ")
+    for name in ("sample_rate_hz", "clip_samples"):
+        message = message.replace(name, OPTIONS[name])
+    return f"{OPTIONS.get(field, field)}: {message}" if field else message
+
+
+def _check_device(device: str) -> None:
+    """ValueError where torch cannot compute on it."""
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {device}: {str(error).partition(chr(10))[0]}") from error
 
 
 def _names(classes: str | None) -> tuple[str, ...] | None:
     """Class names from a list with commas or, where there is none, a file with one a line."""
     if classes is None:
         return None
-    listed = classes.split(",") if "," in classes else Path(classes).read_text().splitlines()
+    listed = classes.split(",") if "," in classes else Path(classes).read_text("utf-8-sig").splitlines()
     return tuple(name.strip() for name in listed if name.strip())
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.api.publishing import broken, publish, switch
@@ -53,6 +55,89 @@ def test_of_two_folders_of_one_name_the_first_is_served(tmp_path: Path) -> None:
     catalog = Catalog.read(tmp_path)
     assert served(catalog) == {"x": "1"}
     assert catalog.refused == {"x-2": "x-1 is named 'x' too."}
+
+
+async def test_a_new_folder_does_not_take_over_the_name_of_a_model_that_is_served(
+    tmp_path: Path, registry: Callable[..., Registry]
+) -> None:
+    publish(tmp_path / "speech-v1", 1, name="speech")
+    served_now = registry()
+    publish(tmp_path / "aaa", 2, name="speech")
+    publish(tmp_path / "speech", 3)
+    assert (await served_now.reload()).result == "partial"
+    assert served(served_now.catalog) == {"speech": "1"}
+    assert served_now.catalog.refused == dict.fromkeys(("aaa", "speech"), "speech-v1 is named 'speech' too.")
+    publish(tmp_path / "speech-v1", 4, name="speech")  # in the folder that is served
+    await served_now.reload()
+    assert served(served_now.catalog) == {"speech": "4"}
+    (tmp_path / "speech-v1").rename(tmp_path / "speech-v4")  # the same version by another name
+    await served_now.reload()
+    assert served(served_now.catalog) == {"speech": "4"}
+    assert served(Catalog.read(tmp_path)) == {"speech": "3"}  # at a start the folder of that name
+
+
+async def test_a_broken_folder_that_is_still_served_does_not_lose_its_name(
+    tmp_path: Path, registry: Callable[..., Registry]
+) -> None:
+    for version in (1, 2):
+        publish(tmp_path / ".store" / f"x-{version}", version, name="x")
+    broken(tmp_path / ".store" / "x-2")
+    switch(tmp_path / "x", tmp_path / ".store" / "x-1")
+    served_now = registry()
+    switch(tmp_path / "x", tmp_path / ".store" / "x-2")
+    publish(tmp_path / "aaa", 3, name="x")
+    assert (await served_now.reload()).result == "partial"
+    assert served(served_now.catalog) == {"x": "1"}
+    assert "digest" in served_now.catalog.entries["x"].kept
+    assert served_now.catalog.refused == {"aaa": "x is named 'x' too."}
+
+
+async def test_folder_names_are_shown_without_control_characters_and_other_bytes(
+    tmp_path: Path, registry: Callable[..., Registry]
+) -> None:
+    publish(tmp_path / "a", 1)
+    for name in (b"b\xff", b"b\xfe", b"c\x1b[2J\n"):
+        place = tmp_path / os.fsdecode(name)
+        place.mkdir()
+        (place / MANIFEST).write_text('{"\\u0007": 1}')
+    publish(tmp_path / "d", 2, name="a")
+    (tmp_path / "d").rename(tmp_path / os.fsdecode(b"\xff"))
+    (tmp_path / "DEFAULT").write_bytes(b"a \n")
+    served_now = registry()
+    assert served_now.catalog.refused.keys() == {"b\ufffd", "c\ufffd[2J ", "\ufffd"}  # two of them shown as one
+    (tmp_path / "DEFAULT").write_bytes(b"\xff")
+    rejected = await served_now.reload()
+    assert rejected.result == "rejected"
+    everything = rejected.reason + " ".join(f"{name} {why}" for name, why in served_now.catalog.refused.items())
+    assert everything.isprintable()
+    assert everything.encode()
+
+
+async def test_a_reload_that_waits_for_a_trial_keeps_no_request_from_its_successor(
+    tmp_path: Path, registry: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("x", "y"):
+        publish(tmp_path / name, 1)
+    served_now = registry()
+    trying, end = asyncio.Event(), asyncio.Event()
+
+    async def try_out(*_: object, **__: object) -> bool:
+        trying.set()
+        await end.wait()
+        return True
+
+    monkeypatch.setattr(served_now._pool, "try_out", try_out)
+    monkeypatch.setattr(served_now._pool, "standing", SimpleNamespace(holders=lambda _: ("cpu",)))
+    publish(tmp_path / "x", 2)
+    reload = asyncio.create_task(served_now.reload())
+    await trying.wait()
+    publish(tmp_path / "y", 2)
+    successor = await asyncio.wait_for(served_now.successor(served_now.catalog.entries["y"]), 20)
+    assert successor is not None
+    assert served(served_now.catalog) == {"x": "1", "y": "2"}
+    end.set()
+    await reload
+    assert served(served_now.catalog)["x"] == "2"
 
 
 def test_links_are_followed_once_and_dangling_ones_are_no_models(tmp_path: Path) -> None:
@@ -145,7 +230,7 @@ async def test_a_fault_while_reading_leaves_everything_as_it_is(
     served_now = registry()
     before = served_now.catalog
     with monkeypatch.context() as patched:
-        patched.setattr("soundproof.api.registry.read_entries", lambda _: 1 / 0)
+        patched.setattr("soundproof.api.registry.read_entries", lambda *_: 1 / 0)
         assert (await served_now.reload()).result == "rejected"
     assert served_now.catalog is before
     assert (await served_now.reload()).result == "unchanged"

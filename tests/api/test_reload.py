@@ -337,6 +337,43 @@ def test_without_a_reload_a_run_whose_bytes_are_gone_is_begun_anew_with_those_th
         assert "digest of weights.safetensors" in answer.json()["detail"]
 
 
+def test_where_two_versions_do_not_fit_an_untested_one_never_takes_over(tmp_path: Path) -> None:
+    models, store = tmp_path / "models", tmp_path / "store"
+    models.mkdir()
+    for version in (1, 2, 3):
+        publish(store / f"x-{version}", version, name="x")
+    bad = write_linear(store / "x-2", torch.full((3, 400), torch.nan), torch.zeros(3), gain=RMS_GAIN)
+    write_manifest(store / "x-2", bad.model_copy(update={"name": "x", "version": "2"}))
+    switch(models / "x", store / "x-1")
+    memory = (store / "x-1" / "weights.safetensors").stat().st_size
+    with serving(models, tmp_path / "log", SOUNDPROOF_MODEL_MEMORY_BYTES=str(memory)) as service:
+        switch(models / "x", store / "x-2")
+        done = reload(service)  # tried in the place of version 1, which comes back
+        assert done["result"] == "partial"
+        assert "finite" in done["reason"]
+        assert certify(service, "x")["model"]["version"] == "1"
+        switch(models / "x", store / "x-3")
+        assert reload(service)["result"] == "applied"
+        assert certify(service, "x")["model"]["version"] == "3"
+        publish(store / "x-3", 4, name="x")  # written over in place: version 3 could not come back
+        done = reload(service)
+        assert done["result"] == "partial"
+        assert "does not fit into memory beside the old one" in done["reason"]
+        assert certify(service, "x")["model"]["version"] == "3"
+        [worker] = psutil.Process(service.pid).children()
+        worker.kill()
+        assert certify(service, "x")["model"]["version"] == "4"  # of version 3 nothing is left
+
+
+def test_a_folder_whose_name_is_no_text_is_shown_as_refused(service: Service, models: Path) -> None:
+    place = models / os.fsdecode(b"z\xff\x1b")
+    place.mkdir()
+    (place / MANIFEST).write_text("{}")
+    assert reload(service)["result"] == "partial"
+    assert model(service, "z\ufffd\ufffd")["state"] == "refused"
+    assert listed(service)["models"][-1]["name"] == "z\ufffd\ufffd"
+
+
 def test_the_watch_takes_up_what_has_changed(tmp_path: Path) -> None:
     models = tmp_path / "models"
     publish(models / "x", 1)

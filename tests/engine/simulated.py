@@ -86,6 +86,9 @@ class SimulatedWorker:
     faults: list[str]
     refuses: set[str] = field(default_factory=set)  # names of models
     dies_loading: set[str] = field(default_factory=set)
+    hangs_loading: set[str] = field(default_factory=set)
+    dies_voting: set[str] = field(default_factory=set)
+    fails_voting: set[str] = field(default_factory=set)
     before: Callable[[ToWorker], None] = lambda _: None  # called with each message that is taken
     pid: int = 1
     inbox: list[ToWorker] = field(default_factory=list)
@@ -127,6 +130,8 @@ class SimulatedWorker:
                 self._answers.append(Ready(device=device, precision="float32", generator="none", blocks_per_message=1))
             case Load(source) if source.name in self.dies_loading:
                 self.kill()
+            case Load(source) if source.name in self.hangs_loading:
+                self.inbox.clear()  # nothing is answered any more
             case Load(source) if source.name in self.refuses:
                 self._answers.append(Refused(source.digest, ModelRefused("it is broken."), 0.0))
             case Load(source):
@@ -143,6 +148,10 @@ class SimulatedWorker:
                 self._expect(begun.model_digest in self.held, f"a run of {begun.model_digest} is begun without it")
                 self.runs[run] = begun.model_digest
                 self._answers.append(ClipPrepared(run, FACTS))
+            case Work(run, _) if run in self.runs and self.held[self.runs[run]].name in self.dies_voting:
+                self.kill()
+            case Work(run, _) if run in self.runs and self.held[self.runs[run]].name in self.fails_voting:
+                self._answers.append(RunFailed(run, WorkerFault("injected")))
             case Work(run, _) if run not in self.runs:
                 self._answers.append(RunFailed(run, WorkerFault("work before its clip")))
             case Work(run, blocks):

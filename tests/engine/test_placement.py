@@ -16,7 +16,7 @@ from soundproof.engine.child import Child
 from soundproof.engine.pool import Pool
 from soundproof.engine.protocol import Source, Work
 from soundproof.engine.run import Finished
-from soundproof.errors import ModelUnavailable, WorkerLost
+from soundproof.errors import ModelUnavailable, QueueFull, WorkerFault, WorkerLost
 
 A, B, C = source("a", 40), source("b", 40), source("c", 40)
 
@@ -243,6 +243,50 @@ async def test_a_new_version_is_tried_beside_the_old_one_and_only_where_both_hav
         assert one.workers[0].held.keys() == {A.digest, new.digest}
 
 
+async def test_a_new_version_is_tried_in_the_place_of_one_that_no_run_uses_and_waiting_runs_do_not_fail() -> None:
+    new = Source("a", "digest of the new a", A.folder, 40)
+    async with house(A, budget=50) as one:
+        busy = one.begin(A, 2000)
+        await one.until(lambda: one.watch.votes > 500)
+        assert not await one.pool.try_out(new, A.digest, in_its_place=True)
+        await busy
+        assert not await one.pool.try_out(new, A.digest)
+        trial = asyncio.create_task(one.pool.try_out(new, A.digest, in_its_place=True))
+        [slot] = one.pool.slots
+        await one.until(lambda: slot.shelf.loading == new)
+        meanwhile = one.begin(A)
+        assert await trial
+        await meanwhile
+        one.pool.offer([new])
+        await one.certify(new)
+
+
+async def test_the_old_version_comes_back_where_the_new_one_is_refused_in_its_place() -> None:
+    broken = source("broken", 40)
+    async with house(A, budget=50, refuses={"broken"}) as one:
+        await one.certify(A)
+        trial = asyncio.create_task(one.pool.try_out(broken, A.digest, in_its_place=True))
+        [slot] = one.pool.slots
+        await one.until(lambda: slot.shelf.loading == broken)
+        meanwhile = one.begin(A)
+        with pytest.raises(ModelUnavailable, match="it is broken"):
+            await trial
+        await meanwhile
+
+
+async def test_a_run_that_is_begun_anew_is_let_in_though_its_place_was_given_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house(A) as one:
+        monkeypatch.setattr(one.pool._admission, "limits", Limits(runs=1, cost=1e12, audio_bytes=1 << 20))
+        other = one.begin(A, 3000)
+        await one.until(lambda: one.watch.votes > 500)
+        with pytest.raises(QueueFull):
+            await one.certify(A)
+        await one.pool.certify(plan(A), A, CLIP, 4, begun_anew=True)
+        await other
+
+
 async def test_a_trial_that_ends_its_worker_is_refused() -> None:
     async with house(A, dies_loading={"b"}) as one:
         await one.certify(A)
@@ -252,29 +296,120 @@ async def test_a_trial_that_ends_its_worker_is_refused() -> None:
 
 
 async def test_loading_may_take_longer_than_working(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with house(A, B) as one:
+    large = source("large", 5_000_000_000)  # 60 s and 100 s more for its size
+    async with house(A, large, budget=1 << 40) as one:
         await one.until(lambda: one.pool.obstacle is None)
         [slot] = one.pool.slots
-        hold = asyncio.Event()
-
-        async def receive() -> None:
-            await hold.wait()
-
         await one.certify(A)
-        task = one.begin(B)
+        task = one.begin(large)
         await asyncio.sleep(0)
         assert [type(message).__name__ for message in slot.inflight] == ["Load"]
-        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 300)
+        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 150)
         assert not slot.stalled
         assert one.pool.obstacle  # though nothing can begin at once
-        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 301)
-        assert slot.stalled
         slot.inflight.appendleft(Work(99, ()))
-        monkeypatch.setattr(slot, "_heard_at", slot._heard_at + 480)  # 121 s ago
         assert slot.stalled
         slot.inflight.popleft()
-        assert not slot.stalled
+        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 11)
+        assert slot.stalled
+        monkeypatch.setattr(slot, "_heard_at", slot._heard_at + 161)
         await task
+
+
+async def test_a_model_whose_loading_hangs_is_refused_at_once_and_tried_again_after_a_reload(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house(A, B, hangs_loading={"b"}) as one:
+        await one.certify(A)
+        task = one.begin(B)
+        [slot] = one.pool.slots
+        await one.until(lambda: slot.shelf.loading == B)
+        one.pool.replace_stalled()
+        assert not one.workers[0].dead
+        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 61)
+        one.pool.replace_stalled()
+        with pytest.raises(ModelUnavailable, match="'b' cannot be served: loading it took longer than 60 s"):
+            await task
+        await one.certify(A)
+        with pytest.raises(ModelUnavailable):
+            await one.certify(B)
+        assert one.watch.losses == 1
+        one.workers[-1].hangs_loading.clear()
+        one.pool.exchange([A, B], A.digest)  # of another model
+        with pytest.raises(ModelUnavailable):
+            await one.certify(B)
+        one.pool.offer([A, B])
+        await one.certify(B)
+
+
+async def test_a_trial_that_hangs_ends_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(A, hangs_loading={"b"}) as one:
+        await one.certify(A)
+        trial = asyncio.create_task(one.pool.try_out(B, A.digest))
+        [slot] = one.pool.slots
+        await one.until(lambda: slot.shelf.loading == B)
+        monkeypatch.setattr(slot, "_heard_at", slot._heard_at - 61)
+        one.pool.replace_stalled()
+        with pytest.raises(ModelUnavailable, match="Loading it took longer than 60 s"):
+            await trial
+        await one.certify(A)
+
+
+async def test_a_model_that_ends_three_workers_while_voting_is_refused_and_others_go_on() -> None:
+    async with house(A, B, dies_voting={"b"}) as one:
+        with pytest.raises(WorkerLost):
+            await one.certify(B)
+        assert one.watch.losses == 3
+        assert one.pool.standing.unavailable(B.digest) == "it ended 3 workers while voting"
+        for _ in range(3):
+            with pytest.raises(ModelUnavailable, match="'b' cannot be served: it ended 3 workers while voting"):
+                await one.certify(B)
+        await one.certify(A)
+        assert one.watch.losses == 3
+        one.workers[-1].dies_voting.clear()
+        one.pool.offer([A, B])
+        await one.certify(B)
+
+
+async def test_losses_are_forgotten_when_a_run_of_the_model_has_finished() -> None:
+    async with house(A) as one:
+        for _ in range(4):
+            run = one.begin(A, 2000)
+            votes = one.watch.votes
+            await one.until(lambda votes=votes: one.watch.votes > votes + 100)  # type: ignore[misc]
+            one.workers[-1].kill()
+            await run
+        assert one.watch.losses == 4
+
+
+async def test_a_worker_that_ends_idle_is_no_fault_of_the_run_that_it_answered_last() -> None:
+    async with house(A, fails_voting={"a"}) as one:
+        for _ in range(3):
+            await one.until(lambda: one.pool.obstacle is None)
+            with pytest.raises(WorkerFault):
+                await one.certify(A)
+            taken = len(one.workers)
+            one.workers[-1].kill()
+            await one.until(lambda taken=taken: len(one.workers) > taken)  # type: ignore[misc]
+        one.workers[-1].fails_voting.clear()
+        await one.certify(A)
+
+
+async def test_a_model_that_ends_workers_is_refused_though_its_callers_leave() -> None:
+    async with house(A, B) as one:
+        for _ in range(3):
+            taken = len(one.workers)
+            await one.until(lambda: one.pool.obstacle is None)
+            run = one.begin(B, 30_000)
+            votes = one.watch.votes
+            await one.until(lambda votes=votes: one.watch.votes > votes)  # type: ignore[misc]
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+            one.workers[-1].kill()
+            await one.until(lambda taken=taken: len(one.workers) > taken)  # type: ignore[misc]
+        with pytest.raises(ModelUnavailable, match="while voting"):
+            await one.certify(B)
+        await one.certify(A)
 
 
 @st.composite

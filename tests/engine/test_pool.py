@@ -310,12 +310,18 @@ async def test_memory_that_never_holds_anything_fails_the_run_after_three_worker
     assert watch.losses == 3
 
 
-async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_others_go_on(
-    folder: Path, source: Source, waveform: Waveform
+async def test_a_run_that_keeps_ending_its_worker_is_given_up_and_other_models_go_on(
+    folder: Path, source: Source, waveform: Waveform, tmp_path: Path
 ) -> None:
-    async with running(source, Watch(), command=faulty("dies-at-sigma", "0.25")) as pool:
+    write_linear(tmp_path / "other", *random_linear(SAMPLES, classes=3, seed=1), gain=RMS_GAIN)
+    other = source_of(tmp_path / "other")
+    async with running(source, Watch(), other, command=faulty("dies-at-sigma", "0.25")) as pool:
         poison = asyncio.create_task(pool.certify(plan_for(folder, n=2_000, sigma=0.25), source, waveform, SAMPLES))
         with pytest.raises(WorkerLost):
             await asyncio.wait_for(poison, 120)
-        good = await asyncio.wait_for(pool.certify(plan_for(folder, n=2_000), source, waveform, SAMPLES), 120)
+        with pytest.raises(ModelUnavailable, match="ended 3 workers while voting"):
+            await pool.certify(plan_for(folder, n=2_000), source, waveform, SAMPLES)
+        good = await asyncio.wait_for(
+            pool.certify(plan_for(tmp_path / "other", n=2_000), other, waveform, SAMPLES), 120
+        )
     assert sum(good.outcome.tally.estimation) == 2_000

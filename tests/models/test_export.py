@@ -29,16 +29,21 @@ def native() -> Model:
 
 
 @pytest.fixture(scope="module")
-def others(native: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Classifier]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The exports of the bundled model, by suffix."""
     folder = tmp_path_factory.mktemp("exports")
     for suffix in export.EXPORTS:
         export.export(BUNDLED, folder / f"model{suffix}")
+    return {suffix: (folder / f"model{suffix}").read_bytes() for suffix in export.EXPORTS}
+
+
+@pytest.fixture(scope="module")
+def others(native: Model, files: dict[str, bytes]) -> dict[str, Classifier]:
+    """The exports, read back."""
     manifest = native.manifest
-    onnx, pt2 = ((folder / f"model{suffix}").read_bytes() for suffix in (".onnx", ".pt2"))
     return {
-        ".onnx": onnx_file.load(onnx, manifest.clip_samples, len(manifest.classes), CPU),
-        ".pt2": exported.load(pt2, manifest.clip_samples, CPU),
+        ".onnx": onnx_file.load(files[".onnx"], manifest.clip_samples, len(manifest.classes), CPU),
+        ".pt2": exported.load(files[".pt2"], manifest.clip_samples, CPU),
     }
 
 
@@ -88,6 +93,12 @@ def test_a_pt2_export_is_the_native_model_bit_for_bit(native: Model, others: dic
 
 
 @torch.inference_mode()
+def test_an_export_says_nothing_of_where_it_was_made(files: dict[str, bytes]) -> None:
+    for content in files.values():
+        assert b".py" not in content
+        assert b"site-packages" not in content
+
+
 def test_the_front_end_of_real_numbers_gives_the_same_features(native: Model) -> None:
     assert isinstance(native.classifier, LogMelCnn)
     batch = next(noised(native, 4))

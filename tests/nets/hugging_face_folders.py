@@ -6,9 +6,9 @@ from typing import Any
 import torch
 import transformers
 
-RATE_HZ, CLIP, CLASSES = 16_000, 4_000, 3
+RATE_HZ, CLIP, CLASSES = 16_000, 4_080, 3
 NAMES = {0: "no", 1: "yes", 2: "other"}
-FRAMES, BANDS = 24, 16
+FRAMES, BANDS = 24, 16  # what CLIP fills, at 400 samples a frame and a hop of 160
 
 
 def write_ast(folder: Path) -> Path:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -88,6 +89,13 @@ def test_a_good_source_becomes_a_folder_that_loads(
     assert manifest.classes == (("no", "yes", "other") if wanted.classes is None else wanted.classes)
 
 
+def test_a_device_is_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "x.onnx"
+    source.symlink_to("/dev/zero")
+    with pytest.raises(ModelRefused, match=r"x\.onnx is not a regular file"):
+        add_model(source, tmp_path / "tiny", TINY)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
 def test_every_file_that_is_loaded_is_held_to_its_digest(sources: dict[str, Path], tmp_path: Path, name: str) -> None:
     folder = tmp_path / "tiny"
@@ -114,14 +122,13 @@ def test_what_is_hashed_is_what_is_loaded(
     add_model(sources[source], tmp_path / "tiny", wanted)
     read: list[str] = []
 
-    def read_once(path: Path) -> bytes:
+    def opened_once(path: Path) -> BinaryIO:
         read.append(path.name)
-        with path.open("rb") as file:
-            content = file.read()
+        file = path.open("rb")
         path.unlink()
-        return content
+        return file
 
-    monkeypatch.setattr(Path, "read_bytes", read_once)
+    monkeypatch.setattr("soundproof.nets.manifest._opened", opened_once)
     manifest = load(tmp_path / "tiny").manifest
     assert sorted(read) == sorted([MANIFEST, manifest.main_file, *manifest.files])
 

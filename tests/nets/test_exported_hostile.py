@@ -207,7 +207,8 @@ def test_a_batch_norm_with_too_short_a_weight_is_caught(good: bytes) -> None:
     """torch's private operator reads beyond it; the one that stands in for it does not."""
     short, long = {"as_tensor": {"name": "b_scale"}}, {"as_tensor": {"name": "waveform"}}
     arguments = [long, short, {"as_none": True}, short, short, {"as_float": 0.1}, {"as_float": 1e-5}]
-    inputs = [{"name": str(i), "arg": argument, "kind": 1} for i, argument in enumerate(arguments)]
+    names = ["input", "weight", "bias", "running_mean", "running_var", "momentum", "eps"]
+    inputs = [{"name": name, "arg": argument, "kind": 1} for name, argument in zip(names, arguments, strict=True)]
     target = "torch.ops.aten._native_batch_norm_legit_no_training.default"
 
     def plant(program: Any) -> None:
@@ -303,6 +304,13 @@ def test_a_member_whose_size_is_a_lie_is_refused(good: bytes) -> None:
         (lambda m: m.update(storage_offset={"as_int": 1}), "reaches beyond its bytes"),
         (lambda m: m.update(sizes=[{"as_expr": {"expr_str": "2"}}]), "is not a number"),
         (lambda m: m.update(dtype=8), "larger than its bytes"),
+        (
+            lambda m: m.update(
+                sizes=[{"as_int": 0}, {"as_int": 1 << 47}, {"as_int": 1 << 47}], strides=3 * [{"as_int": 1}]
+            ),
+            "sizes that no tensor can have",
+        ),
+        (lambda m: m.update(sizes=[{"as_int": 0}], strides=[{"as_int": 1 << 70}]), "reaches beyond its bytes"),
         (lambda m: m.update(dtype=99), "a type or a layout that is not read"),
         (lambda m: m.update(layout=1), "a type or a layout that is not read"),
     ],
@@ -331,3 +339,36 @@ def test_a_file_cut_short_is_refused(good: bytes) -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
 def test_json_that_is_no_program_is_refused(good: bytes, text: bytes) -> None:
     assert "not of the form that torch.export saves" in refusal(packed(members(good) | {PROGRAM: text}))
+
+
+@pytest.mark.parametrize(
+    "overload",
+    ["add.t", "mul.left_t", "lstm.data", "gru.data", "repeat_interleave.Tensor", "repeat_interleave.self_Tensor"],
+)
+def test_an_overload_that_nobody_chose_is_refused(good: bytes, overload: str) -> None:
+    """TorchScript's of a listed operator, and those that read or write beyond their tensors."""
+    assert "not among the operators" in refusal(with_json(good, PROGRAM, calling(f"torch.ops.aten.{overload}")))
+
+
+def test_logits_that_are_no_floating_point_numbers_are_refused(good: bytes) -> None:
+    def compared(program: Any) -> None:
+        graph = program["graph_module"]["graph"]
+        [answer] = graph["outputs"]
+        last = graph["nodes"][-1]
+        assert last["outputs"] == [answer]
+        last["outputs"] = [{"as_tensor": {"name": "before"}}]
+        inputs = [
+            {"name": "self", "arg": {"as_tensor": {"name": "before"}}, "kind": 1},
+            {"name": "other", "arg": {"as_int": 0}, "kind": 1},
+        ]
+        graph["nodes"].append({"target": "torch.ops.aten.gt.Scalar", "inputs": inputs, "outputs": [answer]})
+
+    def declared(program: Any) -> None:
+        compared(program)
+        graph = program["graph_module"]["graph"]
+        graph["tensor_values"][graph["outputs"][0]["as_tensor"]["name"]]["dtype"] = 12
+
+    assert "not floating-point numbers" in refusal(with_json(good, PROGRAM, declared))
+    lying = load(with_json(good, PROGRAM, compared), CLIP, CPU)
+    with pytest.raises(ValueError, match="not floating-point numbers"):
+        lying.head(torch.ones(2, CLIP))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from soundproof.audio.prepare import prepare
 from soundproof.errors import ModelRefused
 from soundproof.nets.classifier import Linear, LogMelCnn
 from soundproof.nets.folder import Model, load, verify
-from soundproof.nets.manifest import MANIFEST, WEIGHTS, file_digest, read_manifest
+from soundproof.nets.manifest import MANIFEST, MOST_MANIFEST_BYTES, WEIGHTS, file_digest, read_manifest
 
 SAMPLES, CLASSES = 400, 3
 # A key of model.json, or several for one within another, and what to put there.
@@ -147,6 +148,11 @@ def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, content: byt
         ((("name",), "../escape"), "name: Value error, a name is 1 to 64 of"),
         ((("classes",), ["a", "b", "a"]), "classes: Value error, class names must be distinct"),
         ((("classes",), ["a", "", "b"]), "classes: Value error, class names must be distinct and not empty"),
+        ((("classes",), ["a", "b\nc"]), "classes.1: Value error, it has control characters"),
+        ((("version",), "1\x1b[2J"), "version: Value error, it has control characters"),
+        ((("data",), "x\n## Measured"), "data: Value error, it has control characters"),
+        ((("data_licence",), "\u202ex"), "data_licence: Value error, it has control characters"),
+        ((("licence",), "\0"), "licence: Value error, it has control characters"),
         ((("classes",), ["only"]), "classes: Tuple should have at least 2 items"),
         ((("sample_rate_hz",), 44_101), "sample_rate_hz must be one of"),
         ((("clip_samples",), 0), "clip_samples: Input should be greater than or equal to 1"),
@@ -183,8 +189,29 @@ def test_a_wrong_digest_is_refused_before_the_weights_are_opened(folder: Path, m
     monkeypatch.setattr("soundproof.nets.native.parse", opened)
     change_manifest(folder, (("weights_sha256",), 64 * "0"))
     message = refusal(folder)
-    assert f"the digest of {WEIGHTS} is {file_digest(folder / WEIGHTS)}" in message
-    assert 64 * "0" in message
+    assert f"the digest of {WEIGHTS} is not {64 * '0'}, as {MANIFEST} says" in message
+    assert file_digest(folder / WEIGHTS) not in message, "callers learn nothing about the content of a file of ours"
+
+
+@pytest.mark.parametrize("name", [MANIFEST, WEIGHTS])
+def test_a_pipe_or_a_device_in_a_files_place_is_refused_at_once(folder: Path, name: str) -> None:
+    """A pipe would be waited for, /dev/zero would be read until memory is full."""
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    for read in (load, read_manifest):
+        with pytest.raises(ModelRefused, match=rf"{name} cannot be read \(not a regular file\)"):
+            read(folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    for read in (load, read_manifest):
+        with pytest.raises(ModelRefused, match=rf"{name} cannot be read \(not a regular file\)"):
+            read(folder)
+
+
+def test_a_manifest_larger_than_any_is_refused_by_its_size(folder: Path) -> None:
+    with (folder / MANIFEST).open("ab") as file:
+        file.write(b" " * MOST_MANIFEST_BYTES)
+    assert f"{MANIFEST} is larger than {MOST_MANIFEST_BYTES} bytes" in refusal(folder)
 
 
 @pytest.mark.parametrize("position", [0, 20, -1])
@@ -303,6 +330,52 @@ class Random(Linear):
         return logits + 1e-5 * torch.randn_like(logits)
 
 
+class InLargeBatches(Linear):
+    """Each clip's own logits among a few, the batch's mean among many."""
+
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        return logits if len(logits) <= 4 else logits.mean(0, keepdim=True).expand_as(logits)
+
+
+class BehindAnOffset(Linear):
+    """Looks across the batch, with an offset that changes no vote but makes the difference look small."""
+
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        return logits.mean(0, keepdim=True) + 0.1 * torch.tanh(logits) - 1e4
+
+
+class BehindAMask(Linear):
+    """Batch norm left in training mode, and a class masked away."""
+
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        logits = (logits - logits.mean(0)) / (logits.var(0, unbiased=False) + 1e-5).sqrt()
+        logits[:, 0] = -1e9
+        return logits
+
+
+class TheFirstDecides(Linear):
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        return logits if len(logits) <= 4 else logits + 1e-3 * logits[:1]
+
+
+class ByPlace(Linear):
+    """Another function for every second clip of a large batch."""
+
+    def head(self, features: Tensor) -> Tensor:
+        logits = super().head(features)
+        place = torch.arange(len(logits)).unsqueeze(1) % 2
+        return logits * (1 + place * (len(logits) > 4))
+
+
+class Whole(Linear):
+    def head(self, features: Tensor) -> Tensor:
+        return super().head(features).round().long()
+
+
 class TooMany(Linear):
     def head(self, features: Tensor) -> Tensor:
         return torch.cat([super().head(features), features[:, :1]], dim=1)
@@ -327,6 +400,12 @@ def probe(folder: Path, network: type[Linear]) -> None:
     [
         (Loudest, "a clip's logits depend on the other clips of its batch"),
         (Centred, "a clip's logits depend on the other clips of its batch"),
+        (InLargeBatches, "a clip's logits depend on the other clips of its batch"),
+        (BehindAnOffset, "a clip's logits depend on the other clips of its batch"),
+        (BehindAMask, "a clip's logits depend on the other clips of its batch"),
+        (TheFirstDecides, "a clip's logits depend on the other clips of its batch"),
+        (ByPlace, "a clip's logits depend on the other clips of its batch"),
+        (Whole, "logits are floating-point numbers"),
         (Random, "the same clips get other logits when they are asked about again"),
         (TooMany, "the network answers 4 classes, the manifest names 3"),
         (NanWhenLoud, "logits on a probe are not finite"),

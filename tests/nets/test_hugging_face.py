@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from tests.nets.hugging_face_folders import BANDS, CLIP, FRAMES, RATE_HZ, contents, write_ast, write_wav2vec2
 
 from soundproof.errors import ModelRefused
-from soundproof.nets import hugging_face
+from soundproof.nets import hearing, hugging_face
 
 CPU = torch.device("cpu")
 CLIPS = torch.tensor([[1.0], [1e-2], [30.0]]) * torch.randn(3, CLIP, generator=torch.Generator().manual_seed(3))
@@ -80,7 +80,19 @@ def test_half_precision_weights_are_run_in_single(ast: dict[str, bytes]) -> None
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
-@pytest.mark.parametrize("key", ["auto_map", "quantization_config", "fusion_config"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "auto_map",
+        "quantization_config",
+        "fusion_config",
+        "attribute_map",
+        "_experts_implementation",
+        "experts_implementation",
+        "kernel_config",
+        "base_model_tp_plan",
+    ],
+)
 def test_a_configuration_that_names_code_is_refused_at_any_depth(ast: dict[str, bytes], name: str, key: str) -> None:
     assert f"{name} has {key}, which names code" in refusal(changed(ast, name, **{key: {"AutoModel": "evil.Model"}}))
     assert f"{name} has {key}" in refusal(changed(ast, name, inner=[{"deeper": {key: 1}}]))
@@ -109,6 +121,15 @@ def test_a_configuration_that_names_code_is_refused_at_any_depth(ast: dict[str, 
         (lambda f: f | {"config.json": b"[1]"}, "config.json is not a JSON object"),
         (lambda f: f | {"model.safetensors": pickle.dumps({"a": 1})}, "model.safetensors is not a safetensors file"),
         (lambda f: without(f, "classifier.dense.weight"), "lacks, or has in another shape, classifier.dense.weight"),
+        (lambda f: f | spare(f), "has tensors that this model does not use: spare"),
+        (
+            lambda f: changed(f, "preprocessor_config.json", max_length="x"),
+            "the extractor cannot take a clip: TypeError",
+        ),
+        (
+            lambda f: changed(f, "preprocessor_config.json", pad="x", max_length=None),
+            "the extractor cannot take a clip",
+        ),
         (lambda f: changed(f, "config.json", hidden_size=16), "transformers cannot build the model"),
     ],
 )
@@ -123,6 +144,56 @@ def without(files: dict[str, bytes], tensor: str) -> dict[str, bytes]:
     tensors = load(files["model.safetensors"])
     del tensors[tensor]
     return files | {"model.safetensors": save(tensors)}
+
+
+def spare(files: dict[str, bytes]) -> dict[str, bytes]:
+    return files | {"model.safetensors": save(load(files["model.safetensors"]) | {"spare": torch.zeros(1)})}
+
+
+@pytest.mark.parametrize("samples", [CLIP + 161, 4 * CLIP])
+def test_an_extractor_that_cuts_the_clip_off_is_refused(ast: dict[str, bytes], samples: int) -> None:
+    with pytest.raises(ModelRefused, match=r"does not hear the end of a clip of \d+ samples.*max_length"):
+        hugging_face.load(ast, RATE_HZ, samples, CPU)
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(CLIP - 1, 1), (CLIP // 2, 13)])
+def test_an_extractor_may_fill_the_clip_up(ast: dict[str, bytes], samples: int, frames: int) -> None:
+    features = hugging_face.load(ast, RATE_HZ, samples, CPU).features(torch.randn(2, samples))
+    assert features.shape == (2, 24, 16)
+    level = features[:, 24 - frames :]
+    assert torch.equal(level, level[:1, :1, :1].expand_as(level))
+
+
+@pytest.mark.parametrize("left_over", [0, 1, 80, 159])
+def test_less_than_a_hop_at_the_end_may_be_left_over(ast: dict[str, bytes], left_over: int) -> None:
+    assert hugging_face.load(ast, RATE_HZ, CLIP + left_over, CPU).staged
+
+
+def test_whispers_extractor_is_taken_up_to_the_length_it_is_made_for() -> None:
+    extractor = transformers.WhisperFeatureExtractor(feature_size=16, chunk_length=1)
+    answer = hearing.probed(extractor, RATE_HZ, RATE_HZ, hugging_face.extracted)
+    assert answer.shape == (16, 100)
+    assert hearing.probed(extractor, RATE_HZ, RATE_HZ // 2, hugging_face.extracted).shape == (16, 100)
+    with pytest.raises(ModelRefused, match="does not hear the end"):
+        hearing.probed(extractor, RATE_HZ, 2 * RATE_HZ, hugging_face.extracted)
+
+
+def test_wav2vec2_berts_extractor_is_taken() -> None:
+    extractor = transformers.SeamlessM4TFeatureExtractor()
+    assert hearing.probed(extractor, RATE_HZ, RATE_HZ + 240, hugging_face.extracted).shape == (50, 160)
+
+
+def test_attention_that_is_not_torchs_is_refused_by_whatever_name_it_came(
+    ast: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = loaded(ast).network
+    monkeypatch.setattr(network.config, "_attn_implementation_internal", "somebody/kernel")
+    with pytest.raises(ModelRefused, match="asks for the attention 'somebody/kernel', which is not torch's own"):
+        hugging_face._hold_to_own_code(network)
+    monkeypatch.setattr(network.config, "_attn_implementation_internal", "eager")
+    monkeypatch.setattr(network.config, "quantization_config", {}, raising=False)
+    with pytest.raises(ModelRefused, match="asks for quantized weights"):
+        hugging_face._hold_to_own_code(network)
 
 
 def test_classes_are_the_configurations_labels(ast: dict[str, bytes]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from soundproof.audio import wav
 from soundproof.audio.prepare import Prepared, prepare
+from soundproof.nets.chunk import chunk_clips
 from soundproof.nets.classifier import Classifier, Linear
 from soundproof.nets.folder import load
 from soundproof.smoothing.certification import Votes
@@ -127,10 +128,11 @@ def test_the_sum_is_rounded_to_float32_once() -> None:
 
     plan = plan_with(sigma=0.0025)
     draw(plan, Looking(SAMPLES, CLASSES), ESTIMATION, 128)
+    met = torch.cat(seen)[: ESTIMATION.samples].numpy()
     expected = noised_points(plan, ESTIMATION).astype(np.float32)
-    assert np.array_equal(seen[0].numpy(), expected)
+    assert np.array_equal(met, expected)
     in_float32 = CLIP.x.float() + torch.from_numpy(expected - CLIP.x.numpy()).float()
-    assert not np.array_equal(seen[0].numpy(), in_float32.numpy())
+    assert not np.array_equal(met, in_float32.numpy())
 
 
 def test_nothing_is_kept_for_gradients() -> None:
@@ -143,7 +145,30 @@ def test_nothing_is_kept_for_gradients() -> None:
             return logits
 
     draw(plan_with(), Looking(SAMPLES, CLASSES), SELECTION, 64)
-    assert seen == [True, True]
+    assert seen
+    assert all(seen)
+
+
+def test_every_batch_has_the_size_that_the_model_was_probed_at() -> None:
+    """Also the last of a block: what a network does in batches of another size is nobody's business."""
+    seen: list[int] = []
+
+    class Looking(Linear):
+        def head(self, features: Tensor) -> Tensor:
+            seen.append(len(features))
+            return super().head(features)
+
+    for chunk_samples in (1, 4, 32, 10_000):
+        seen.clear()
+        block = Block(Stage.ESTIMATION, 0, 100)
+        votes = draw(plan_with(n=100), Looking(SAMPLES, CLASSES), block, chunk_samples)
+        assert votes.total == 100
+        assert set(seen) == {min(chunk_samples, chunk_clips(torch.device("cpu"), SAMPLES))}
+
+
+@pytest.mark.parametrize(("values", "clips"), [(1, 32), (16_000, 32), (80_000, 4), (512_000, 1), (10_000_000, 1)])
+def test_long_clips_are_voted_on_a_few_at_a_time(values: int, clips: int) -> None:
+    assert chunk_clips(torch.device("cpu"), values) == clips
 
 
 def test_the_geometry_is_measured_on_the_selection_votes() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Self
 from soundproof.engine.protocol import Source
 from soundproof.errors import ModelRefused, ModelUnavailable, UnknownModel
 from soundproof.nets.manifest import MANIFEST, ModelManifest, read_manifest
+from soundproof.printable import printable
 
 log = logging.getLogger("soundproof.api")
 
@@ -39,7 +41,7 @@ class Entry:
             manifest = read_manifest(folder)
             size_bytes = sum((folder / name).stat().st_size for name in (manifest.main_file, *manifest.files))
         except ModelRefused as error:
-            raise ModelRefused(error.detail.removeprefix(f"{folder}: "), error.hint) from error
+            raise ModelRefused(printable(error.detail.removeprefix(f"{folder}: ")), error.hint) from error
         except OSError as error:  # gone since it was hashed
             raise ModelRefused(f"its files cannot be read ({error.strerror}).") from error
         return cls(
@@ -52,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """`entries` by model name; `refused`: folder name -> reason; `default`: a name."""
+    """`entries` by model name; `refused`: folder name, as it can be shown -> reason; `default`: a name."""
 
     entries: dict[str, Entry]
     refused: dict[str, str]
@@ -66,15 +68,19 @@ class Catalog:
         Raises ModelRefused when none can be served, with the reasons, and UnknownModel for a default that is not there.
         """
         entries, refused = read_entries(models)
-        for name, reason in refused.items():
-            log.error("model folder %s is refused: %s", name, reason)
+        for place, reason in refused.items():
+            log.error("model folder %s is refused: %s", shown(place), reason)
         return cls.of(models, entries, refused, default)
 
     @classmethod
-    def of(cls, models: Path, entries: dict[str, Entry], refused: dict[str, str], default: str) -> Self:
+    def of(cls, models: Path, entries: dict[str, Entry], refused: dict[Path, str], default: str) -> Self:
         """A catalog of these; raises as `read` does."""
+        reasons_by_name: dict[str, str] = {}
+        for place, reason in refused.items():
+            name = shown(place)  # of several folders it may be the same
+            reasons_by_name[name] = f"{reasons_by_name[name]} {reason}" if name in reasons_by_name else reason
         if not entries:
-            reasons = " ".join(f"{name}: {reason}" for name, reason in refused.items())
+            reasons = " ".join(f"{name}: {reason}" for name, reason in reasons_by_name.items())
             raise ModelRefused(
                 f"There is no model to serve. {reasons or f'No folder in {models} has a {MANIFEST}.'}",
                 "Set SOUNDPROOF_MODELS to a folder of models.",
@@ -82,7 +88,7 @@ class Catalog:
         default = default or named_default(models)
         if default and default not in entries:
             raise UnknownModel(f"The default model {default!r} is not among {', '.join(entries)}.")
-        return cls(entries=entries, refused=refused, default=default or next(iter(entries)))
+        return cls(entries=entries, refused=reasons_by_name, default=default or next(iter(entries)))
 
     def get(self, name: str | None) -> Entry:
         """A model by name (None: the default). UnknownModel lists the names there are."""
@@ -100,26 +106,54 @@ class Catalog:
         return tuple(entry.source for entry in (self.entries[self.default], *others))
 
 
-def read_entries(models: Path) -> tuple[dict[str, Entry], dict[str, str]]:
-    """By model name, in the order of the folders, what can be served; by folder name, why the others cannot."""
-    entries: dict[str, Entry] = {}
-    refused: dict[str, str] = {}
+def read_entries(models: Path, serving: Mapping[str, Entry] | None = None) -> tuple[dict[str, Entry], dict[Path, str]]:
+    """By model name, in the order of the folders, what can be served; by folder, why the others cannot.
+
+    Of several folders with one name the one that is `serving` keeps it: nobody takes over a model by its name.
+    """
+    found: dict[str, list[Entry]] = {}
+    refused: dict[Path, str] = {}
     for place in places(models):
         try:
             entry = Entry.read(place)
-            if other := entries.get(entry.manifest.name):
-                raise ModelRefused(f"{other.place.name} is named {entry.manifest.name!r} too.")
         except ModelRefused as error:
-            refused[place.name] = str(error)
+            refused[place] = str(error)
         else:
-            entries[entry.manifest.name] = entry
-    return entries, refused
+            found.setdefault(entry.manifest.name, []).append(entry)
+    entries: dict[str, Entry] = {}
+    for name, namesakes in found.items():
+        entries[name] = _entitled(namesakes, (serving or {}).get(name))
+        refused |= {each.place: taken(entries[name]) for each in namesakes if each is not entries[name]}
+    return dict(sorted(entries.items(), key=lambda item: item[1].place)), dict(sorted(refused.items()))
+
+
+def taken(holder: Entry) -> str:
+    """Why another folder cannot have the name of this one."""
+    return f"{shown(holder.place)} is named {holder.manifest.name!r} too."
+
+
+def _entitled(namesakes: list[Entry], serving: Entry | None) -> Entry:
+    """Which of them has the name: the folder that is served now, or the same version elsewhere; else the folder of that
+    name; else the first."""
+    return min(
+        namesakes,
+        key=lambda each: (
+            serving is None or each.place != serving.place,
+            serving is None or each.source.digest != serving.source.digest,
+            each.place.name != each.manifest.name,
+        ),
+    )
+
+
+def shown(place: Path) -> str:
+    """A folder's name as it can be shown: file names may hold any bytes."""
+    return printable(place.name)
 
 
 def named_default(models: Path) -> str:
     """The model that the file DEFAULT names; empty where there is no such file."""
     try:
-        return (models / DEFAULT).read_text().strip()
+        return (models / DEFAULT).read_text(errors="replace").strip()
     except OSError:
         return ""
 

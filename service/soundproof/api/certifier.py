@@ -29,6 +29,15 @@ MOST_VERSIONS = 3
 
 
 @dataclass(frozen=True)
+class _Clip:
+    """Digests of an upload and of its samples, and these."""
+
+    audio_sha256: str
+    samples_sha256: str
+    waveform: Waveform
+
+
+@dataclass(frozen=True)
 class Certifier:
     """`seed_key`: the secret behind seeds of the service's own choice."""
 
@@ -62,28 +71,31 @@ class Certifier:
     async def _certify(self, form: CertifyForm) -> CertifiedCertificate | AbstainedCertificate:
         entry = self.registry.catalog.get(form.fields.model)
         _check_label(form.fields, entry.manifest)
-        audio_sha256, samples_sha256, waveform = await self._read(form.audio)
-        for _ in range(MOST_VERSIONS - 1):
+        clip = await self._read(form.audio)
+        versions = 1
+        while True:
             try:
-                return await self._run(form.fields, entry, audio_sha256, samples_sha256, waveform)
+                return await self._run(form.fields, entry, clip, begun_anew=versions > 1)
             except ModelUnavailable:
-                successor = await self.registry.successor(entry)
+                successor = await self.registry.successor(entry) if versions < MOST_VERSIONS else None
                 if successor is None:
                     raise
                 entry = successor
-        return await self._run(form.fields, entry, audio_sha256, samples_sha256, waveform)
+                versions += 1
 
     async def _run(
-        self, fields: CertifyFields, entry: Entry, audio_sha256: str, samples_sha256: str, waveform: Waveform
+        self, fields: CertifyFields, entry: Entry, clip: _Clip, *, begun_anew: bool
     ) -> CertifiedCertificate | AbstainedCertificate:
         """One whole certification with one version of the model: its plan, its votes, its certificate."""
         manifest = entry.manifest
         _check_label(fields, manifest)  # again: another version may have other classes
-        plan, seed_source = self._plan(fields, manifest, samples_sha256)
-        finished = await self.pool.certify(plan, entry.source, waveform, manifest.clip_samples)
+        plan, seed_source = self._plan(fields, manifest, clip.samples_sha256)
+        finished = await self.pool.certify(
+            plan, entry.source, clip.waveform, manifest.clip_samples, begun_anew=begun_anew
+        )
         self.metrics.computed(finished.queue_s, finished.run_s)
         circumstances = Circumstances(
-            audio_sha256=audio_sha256,
+            audio_sha256=clip.audio_sha256,
             generator=finished.generator,
             label=fields.label,
             seed_source=seed_source,
@@ -97,15 +109,15 @@ class Certifier:
         )
         return issue(plan, manifest, finished.facts, finished.outcome, circumstances)
 
-    async def _read(self, audio: UploadFile) -> tuple[str, str, Waveform]:
-        """Digests of an upload and of its samples, and these; its bytes are not kept beyond that."""
+    async def _read(self, audio: UploadFile) -> _Clip:
+        """What an upload holds; its bytes are not kept beyond that."""
         async with self._decoding:
             return await asyncio.to_thread(self._decode, audio.file)
 
-    def _decode(self, file: BinaryIO) -> tuple[str, str, Waveform]:
+    def _decode(self, file: BinaryIO) -> _Clip:
         audio = file.read()
         waveform = wav.read(audio, max_duration_s=self.max_duration_s)
-        return hashlib.sha256(audio).hexdigest(), waveform.digest, waveform
+        return _Clip(hashlib.sha256(audio).hexdigest(), waveform.digest, waveform)
 
     def _plan(
         self, fields: CertifyFields, manifest: ModelManifest, samples_sha256: str

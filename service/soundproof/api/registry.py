@@ -8,14 +8,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from soundproof.api.catalog import DEFAULT, Catalog, Entry, Stamp, named_default, places, read_entries, stamp_of
+from soundproof.api.catalog import (
+    DEFAULT,
+    Catalog,
+    Entry,
+    Stamp,
+    named_default,
+    places,
+    read_entries,
+    stamp_of,
+    taken,
+)
 from soundproof.api.metrics import Metrics
 from soundproof.engine.pool import Pool
 from soundproof.errors import ModelRefused, ModelUnavailable, UnknownModel
+from soundproof.printable import printable
 
 log = logging.getLogger("soundproof.api")
 
 Result = Literal["applied", "unchanged", "partial", "rejected"]
+
+NO_ROOM = (
+    "The new version does not fit into memory beside the old one, which cannot be let go to try it: requests use it, or"
+    " its files are gone. Raise SOUNDPROOF_MODEL_MEMORY_BYTES, reload when no request uses it, or restart."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +56,10 @@ class Registry:
         self._default = default
         self._pool = pool
         self._metrics = metrics
+        # Of its own each: a reload that waits for a new version to be loaded keeps no request from its successor. What
+        # a reload has read before that may be taken up after it, and then leads to the same successor once more.
         self._reading = asyncio.Lock()
+        self._succeeding = asyncio.Lock()
         self._stamps = self._stamp()
         self.catalog = Catalog.read(models, default)
         self.last_reload: Reload | None = None
@@ -58,7 +77,7 @@ class Registry:
                 stamps, fresh = await asyncio.to_thread(self._read)
                 fresh = await self._tried(fresh)
             except (ModelRefused, UnknownModel) as error:
-                done = Reload(at=datetime.now(UTC), result="rejected", reason=str(error))
+                done = Reload(at=datetime.now(UTC), result="rejected", reason=printable(str(error)))
             except Exception:  # a fault of ours leaves the models as they are; the next reload may do better
                 log.exception("the models could not be read again")
                 done = Reload(at=datetime.now(UTC), result="rejected", reason="a fault of the service; see the log")
@@ -86,7 +105,7 @@ class Registry:
 
         Raises UnknownModel when the model was removed.
         """
-        async with self._reading:
+        async with self._succeeding:
             present = self.catalog.get(entry.manifest.name)
             if present.source != entry.source:
                 return present  # a reload came between
@@ -98,38 +117,41 @@ class Registry:
                 return None
             if fresh.manifest.name != entry.manifest.name:
                 return None
+            present = self.catalog.get(entry.manifest.name)
+            if present.source != entry.source:
+                return present  # a reload came between
             log.warning(
                 "model %s was changed in place: version %s (%s) is served instead of %s (%s)",
                 fresh.manifest.name,
-                fresh.manifest.version,
+                printable(fresh.manifest.version),
                 fresh.source.digest[:12],
-                entry.manifest.version,
+                printable(entry.manifest.version),
                 entry.source.digest[:12],
             )
             self.catalog = replace(self.catalog, entries=self.catalog.entries | {entry.manifest.name: fresh})
-            self._pool.offer(self.catalog.sources)
+            self._pool.exchange(self.catalog.sources, fresh.source.digest)
             return fresh
 
     def _read(self) -> tuple[dict[Path, Stamp], Catalog]:
         """In a thread. The stamps are taken first: what changes while the folder is read is seen by the next look."""
         stamps = self._stamp()
-        entries, refused = read_entries(self._models)
-        for name, old in self.catalog.entries.items():
-            if name not in entries and old.place.name in refused and self._still_served(old):
-                reason = refused.pop(old.place.name)
-                entries[name] = replace(old, kept=reason, stamp=stamp_of(old.place))
+        serving = self.catalog.entries
+        entries, refused = read_entries(self._models, serving)
+        for name, old in serving.items():
+            if old.place in refused and (name not in entries or entries[name].place != old.place):
+                self._keep(old, entries, refused)
         entries = dict(sorted(entries.items(), key=lambda item: item[1].place))
         return stamps, Catalog.of(self._models, entries, refused, self._default)
 
-    def _still_served(self, old: Entry) -> bool:
-        """Whether a worker holds that version, or could load it: a link may lead elsewhere now, and its files be there
-        as they were."""
-        if self._pool.standing.holders(old.source.digest):
-            return True
-        try:
-            return Entry.read(old.source.folder).source.digest == old.source.digest
-        except ModelRefused:
-            return False
+    def _keep(self, old: Entry, entries: dict[str, Entry], refused: dict[Path, str]) -> None:
+        """Go on with the last good version of a folder that is broken now, where there is one: no other folder gets its
+        name meanwhile."""
+        if not (self._pool.standing.holders(old.source.digest) or _can_be_loaded(old)):
+            return
+        name = old.manifest.name
+        if name in entries:
+            refused[entries[name].place] = taken(old)
+        entries[name] = replace(old, kept=refused.pop(old.place), stamp=stamp_of(old.place))
 
     async def _tried(self, fresh: Catalog) -> Catalog:
         """Without the new versions that no worker can load. Only those that somebody is likely to ask for are tried."""
@@ -141,11 +163,21 @@ class Registry:
             if not self._pool.standing.holders(old.source.digest):
                 continue
             try:
-                if not await self._pool.try_out(entry.source, old.source.digest):
-                    log.warning("model %s: no worker has room to try version %s first", name, entry.manifest.version)
+                if not await self._try(entry, old):
+                    # With the old stamp: once the old version cannot be loaded any more, a request gets the new one.
+                    entries[name] = replace(old, kept=NO_ROOM)
             except ModelUnavailable as error:
                 entries[name] = replace(old, kept=str(error), stamp=entry.stamp)
         return replace(fresh, entries=entries)
+
+    async def _try(self, entry: Entry, old: Entry) -> bool:
+        """Load the new version: beside the old one, or in its place where it can be brought back. False where neither
+        can be done; raises ModelUnavailable where no worker can load it."""
+        if await self._pool.try_out(entry.source, old.source.digest):
+            return True
+        if not await asyncio.to_thread(_can_be_loaded, old):
+            return False
+        return await self._pool.try_out(entry.source, old.source.digest, in_its_place=True)
 
     def _take_up(self, stamps: dict[Path, Stamp], fresh: Catalog) -> Reload:
         old, self.catalog, self._stamps = self.catalog, fresh, stamps
@@ -166,14 +198,26 @@ class Registry:
         return stamps | {self._models / DEFAULT: ((named_default(self._models), 0, 0, 0),)}
 
 
+def _can_be_loaded(old: Entry) -> bool:
+    """Whether that version's files are there as they were: a link may lead elsewhere now."""
+    try:
+        return Entry.read(old.source.folder).source.digest == old.source.digest
+    except ModelRefused:
+        return False
+
+
 def changes(old: Catalog, new: Catalog) -> list[str]:
     """What a reload changed, a line for each model, for the log."""
     lines = [f"model {name} is no longer served" for name in old.entries.keys() - new.entries.keys()]
     for name, entry in new.entries.items():
         if name not in old.entries:
-            lines.append(f"model {name} is new: version {entry.manifest.version} ({entry.source.digest[:12]})")
+            lines.append(
+                f"model {name} is new: version {printable(entry.manifest.version)} ({entry.source.digest[:12]})"
+            )
         elif old.entries[name].source.digest != entry.source.digest:
-            lines.append(f"model {name} is version {entry.manifest.version} now ({entry.source.digest[:12]})")
+            lines.append(
+                f"model {name} is version {printable(entry.manifest.version)} now ({entry.source.digest[:12]})"
+            )
     if old.default != new.default:
         lines.append(f"the default model is {new.default} now, no longer {old.default}")
     return sorted(lines)

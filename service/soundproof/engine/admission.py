@@ -43,14 +43,17 @@ class Admission:
         """How many runs are admitted and not yet left."""
         return self._runs
 
-    def admit(self, ticket: Ticket) -> None:
-        """Raises QueueFull with the seconds after which the work in front should have left room."""
+    def admit(self, ticket: Ticket, *, begun_anew: bool = False) -> None:
+        """Raises QueueFull with the seconds after which the work in front should have left room.
+
+        `begun_anew`: a run that was let in before, and is begun again for no fault of its caller, is not refused now.
+        """
         over = (
             self._runs + 1 > self.limits.runs
             or self._cost + ticket.cost > self.limits.cost
             or self._audio_bytes + ticket.audio_bytes > self.limits.audio_bytes
         )
-        if self._runs and over:
+        if self._runs and over and not begun_anew:
             seconds = self._retry_after_s(ticket)
             raise QueueFull(
                 f"There is no room for another request beside the {self._runs} admitted.",

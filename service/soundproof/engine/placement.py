@@ -64,11 +64,13 @@ class Placement:
             or run.id <= self._newest.get((slot, run.source.digest), 0)
         )
 
-    def try_out(self, source: Source, replaced: str) -> bool:
+    def try_out(self, source: Source, replaced: str, *, in_its_place: bool = False) -> bool:
         """Load a model before anyone asks for it, beside the one it replaces. Whether it was asked for, or is there:
-        False where no worker has room for both now."""
+        False where no worker has room for both now. `in_its_place`: the replaced one may go, where no run uses it."""
         self.trials.add(source.digest)
-        needed = {replaced, *(run.source.digest for run in self._runs.values())}
+        needed = {run.source.digest for run in self._runs.values()}
+        if not in_its_place:
+            needed.add(replaced)
         if self._expected(source.digest):
             return True
         slots = [slot for slot in self._slots if slot.ready and slot.shelf.loading is None]

@@ -80,7 +80,7 @@ class Pool:
     def start(self) -> None:
         """Begin to start the workers; needs a running loop. Work is accepted at once and waits for them."""
         self._tasks = [asyncio.create_task(slot.keep()) for slot in self.slots]
-        self._tasks.append(asyncio.create_task(self._replace_stalled()))
+        self._tasks.append(asyncio.create_task(self._look_after()))
 
     async def stop(self) -> None:
         """End the workers; every run still going on fails with EngineStopped."""
@@ -100,27 +100,38 @@ class Pool:
             slot.try_again()
         self._settle()
 
-    async def try_out(self, source: Source, replaced: str) -> bool:
+    def exchange(self, sources: Sequence[Source], digest: str) -> None:
+        """As `offer`, where only the model of that digest was changed: trials go on, other refusals stand."""
+        self._placement.offered = tuple(sources)
+        for slot in self.slots:
+            slot.try_again(digest)
+        self._settle()
+
+    async def try_out(self, source: Source, replaced: str, *, in_its_place: bool = False) -> bool:
         """Load `source` beside the version it is about to replace, and keep it until the next offer. False where no
-        worker has room for both now.
+        worker has room for both now. `in_its_place`: the replaced one may go, where no run uses it.
 
         Raises ModelUnavailable, with the reason, when the worker refuses it or ends over it.
         """
-        return await self._trials.run(source, replaced)
+        return await self._trials.run(source, replaced, in_its_place=in_its_place)
 
-    async def certify(self, plan: Plan, source: Source, waveform: Waveform, dimension: int) -> Finished:
+    async def certify(
+        self, plan: Plan, source: Source, waveform: Waveform, dimension: int, *, begun_anew: bool = False
+    ) -> Finished:
         """Run `plan` with the model `source` on the clip. Cancelling the awaiting task frees the run's place within one
         chunk.
 
-        `dimension`: samples of the prepared clip, for the cost. Raises QueueFull, ModelUnavailable, the AudioErrors
-        of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
+        `dimension`: samples of the prepared clip, for the cost. `begun_anew`: the same request was admitted before and
+        failed for want of its model: it is not refused for want of room. Raises QueueFull, ModelUnavailable, the
+        AudioErrors of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
         if self._stopping:
             raise _stopped()
-        if reason := self.standing.unavailable(source.digest):
-            raise _unavailable(source, reason)
         ticket = Ticket((plan.n0 + plan.n) * float(dimension), waveform.samples.nbytes)
-        self._admission.admit(ticket)
+        self._admission.admit(ticket, begun_anew=begun_anew)
+        if reason := self.standing.unavailable(source.digest):
+            self._admission.leave(ticket)
+            raise _unavailable(source, reason)
         future = asyncio.get_running_loop().create_future()
         run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future)
         self._runs[run.id] = run
@@ -217,6 +228,8 @@ class Pool:
             run.record(voted.blocks, voted.votes)
             if run.complete and slot.ready:
                 run.finish(slot.ready.device, slot.ready.precision)
+                for each in self.slots:
+                    each.finished(run.id)
         except Exception:  # a fault of ours fails this run; it must neither hang nor take the worker with it
             log.exception("run %s failed", run.id)
             run.fail(WorkerFault("The service failed on this request."))
@@ -226,7 +239,9 @@ class Pool:
         self._observer.worker_lost()
         for position, work in enumerate(slot.inflight):
             if isinstance(work, Load):
-                self._trials.answered(work.source.digest, ModelUnavailable("The worker ended before it was loaded."))
+                digest = work.source.digest
+                reason = slot.refused.get(digest, "the worker ended before it was loaded")
+                self._trials.answered(digest, ModelUnavailable(f"{reason[0].upper()}{reason[1:]}."))
                 continue
             run = self._runs.get(work.run)
             if run is None:
@@ -238,13 +253,17 @@ class Pool:
         self._fail_hopeless()
         self._settle()
 
-    async def _replace_stalled(self) -> None:
+    async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            for slot in self.slots:
-                if slot.stalled:
-                    log.error("the worker on %s has been silent for %.0f s; replacing it", slot.device, slot.silent_s)
-                    slot.kill()
+            self.replace_stalled()
+
+    def replace_stalled(self) -> None:
+        """End every worker that has been silent for longer than what it does can take."""
+        for slot in self.slots:
+            if slot.stalled:
+                log.error("the worker on %s has been silent for %.0f s; replacing it", slot.device, slot.silent_s)
+                slot.replace()
 
 
 def _stopped() -> EngineStopped:

@@ -30,11 +30,14 @@ log = logging.getLogger("soundproof.engine")
 
 LONGEST_RESTART_WAIT_S = 30.0
 # A worker that has work and says nothing for so long is not making progress and is replaced. Loading says nothing until
-# it is done, and may read gigabytes from a slow disk.
+# it is done, and may read gigabytes from a slow disk: it has a time of its own, and is not tried again after that.
 STALL_S = 120.0
-LOAD_STALL_S = 600.0
-# A model whose loading ended this many workers, one after another, is not tried again before the next reload.
+LOAD_STALL_S = 60.0
+SLOWEST_LOAD_BYTES_PER_S = 50e6
+# A model that ended this many workers, one after another, is not tried again before the next reload: while it was
+# loaded, or while it voted without any of its runs finished in between.
 MOST_LOAD_LOSSES = 3
+MOST_VOTE_LOSSES = 3
 
 
 class Slot:
@@ -64,6 +67,9 @@ class Slot:
         self._was_ready = False
         self._begun: dict[RunId, str] = {}  # run -> digest of its model
         self._load_losses: Counter[str] = Counter()
+        self._vote_losses: Counter[str] = Counter()
+        self._left_in_hand: str | None = None  # digest of the work in hand, where its run was forgotten meanwhile
+        self._overdue = False  # the worker is ended because it stalled
         self._heard_at = 0.0
 
     async def keep(self) -> None:
@@ -81,7 +87,8 @@ class Slot:
     async def _one_life(self) -> None:
         self._was_ready = False
         child = self._child = await Child.start(self._command)
-        self.exhausted = self.has_loaded = False
+        self.exhausted = self.has_loaded = self._overdue = False
+        self._left_in_hand = None
         self._heard_at = time.monotonic()
         child.send(Start(self.device, __version__))
         try:
@@ -113,18 +120,33 @@ class Slot:
                 case Exhausted():
                     self.exhausted = True
             self._hear(self, message)
+            self._left_in_hand = None  # whatever it was, the worker is done with it
             self._heard_at = time.monotonic()
 
     def _forget_everything(self) -> None:
-        if self.inflight and isinstance(load := self.inflight[0], Load):
-            digest = load.source.digest
-            self._load_losses[digest] += 1
-            if self._load_losses[digest] >= MOST_LOAD_LOSSES:
-                self.refused[digest] = f"the worker ended {MOST_LOAD_LOSSES} times while it loaded this model"
+        self._blame()
         self.shelf.clear()
         self._begun.clear()
         self._lost(self)  # takes back what is in flight
         self.inflight.clear()
+
+    def _blame(self) -> None:
+        """Count the worker that was lost against the model that it was working with."""
+        head = self.inflight[0] if self.inflight else None
+        if isinstance(head, Load) and self._left_in_hand is None:
+            digest = head.source.digest
+            self._load_losses[digest] += 1
+            if self._overdue:
+                self.refused[digest] = f"loading it took longer than {load_stall_s(head.source):.0f} s"
+            elif self._load_losses[digest] >= MOST_LOAD_LOSSES:
+                self.refused[digest] = f"the worker ended {MOST_LOAD_LOSSES} times while it loaded this model"
+            return
+        voting = self._left_in_hand or (self._begun.get(head.run) if isinstance(head, Work) else None)
+        if voting is not None:
+            self._vote_losses[voting] += 1
+            if self._vote_losses[voting] >= MOST_VOTE_LOSSES:
+                self.refused[voting] = f"it ended {MOST_VOTE_LOSSES} workers while voting"
+                log.error("the worker on %s refuses %s: %s", self.device, voting[:12], self.refused[voting])
 
     def load(self, source: Source, going: tuple[str, ...] = ()) -> None:
         """Ask the worker, which is ready and loads nothing else, for a model, in the place of those `going`."""
@@ -159,6 +181,8 @@ class Slot:
 
     def forget(self, run: RunId) -> None:
         """Nothing more is wanted of this run. The worker drops what is waiting; the chunk in hand it finishes."""
+        if self.inflight and isinstance(head := self.inflight[0], Work) and head.run == run:
+            self._left_in_hand = self._left_in_hand or self._begun.get(run)
         self.inflight = deque(each for each in self.inflight if isinstance(each, Load) or each.run != run)
         if run in self._begun and self._child is not None:
             del self._begun[run]
@@ -177,6 +201,11 @@ class Slot:
         self.inflight.remove(load)
         return load.source.name
 
+    def finished(self, run: RunId) -> None:
+        """A run that was dealt to the worker, among others, has all its votes: its model does not end workers."""
+        if run in self._begun:
+            del self._vote_losses[self._begun[run]]
+
     def has_begun(self, run: RunId) -> bool:
         """Whether the worker was given the clip of that run."""
         return run in self._begun
@@ -191,10 +220,11 @@ class Slot:
         """How many unfinished runs were dealt to the worker."""
         return len(self._begun)
 
-    def try_again(self) -> None:
-        """What was refused may be asked for again."""
-        self.refused.clear()
-        self._load_losses.clear()
+    def try_again(self, digest: str | None = None) -> None:
+        """What was refused may be asked for again: that model, or all."""
+        for each in (digest,) if digest else (*self.refused, *self._load_losses, *self._vote_losses):
+            self.refused.pop(each, None)
+            del self._load_losses[each], self._vote_losses[each]
 
     @property
     def silent_s(self) -> float:
@@ -205,13 +235,23 @@ class Slot:
     @property
     def stalled(self) -> bool:
         """Whether the worker has been silent for longer than what it does can take."""
-        loading = bool(self.inflight) and isinstance(self.inflight[0], Load)
-        return self.silent_s > (LOAD_STALL_S if loading else STALL_S)
+        head = self.inflight[0] if self.inflight else None
+        return self.silent_s > (load_stall_s(head.source) if isinstance(head, Load) else STALL_S)
 
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
+    def replace(self) -> None:
+        """End a worker that has stalled. A model that it was loading is not tried again."""
+        self._overdue = True
+        self.kill()
+
     def kill(self) -> None:
         if self._child:
             self._child.kill()
+
+
+def load_stall_s(source: Source) -> float:
+    """The longest that loading a model may take."""
+    return LOAD_STALL_S + source.size_bytes / SLOWEST_LOAD_BYTES_PER_S

@@ -16,12 +16,13 @@ class Trials:
         self._standing = standing
         self._waiting: dict[str, asyncio.Future[None]] = {}
 
-    async def run(self, source: Source, replaced: str) -> bool:
+    async def run(self, source: Source, replaced: str, *, in_its_place: bool) -> bool:
         """Load `source` beside the version it is about to replace. False where no worker has room for both now.
+        `in_its_place`: the replaced one may go, where no run uses it.
 
         Raises ModelUnavailable, with the reason, when the worker refuses it or ends over it.
         """
-        if not self._placement.try_out(source, replaced):
+        if not self._placement.try_out(source, replaced, in_its_place=in_its_place):
             return False
         if not self._standing.holders(source.digest):
             await self._waiting.setdefault(source.digest, asyncio.get_running_loop().create_future())

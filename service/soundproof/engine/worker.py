@@ -41,6 +41,7 @@ from soundproof.engine.protocol import (
 )
 from soundproof.errors import ModelRefused, ModelUnavailable, SoundproofError, WorkerFault
 from soundproof.nets import folder
+from soundproof.printable import printable
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract, contract_for
@@ -74,6 +75,9 @@ class Worker:
     models: dict[str, folder.Model] = field(default_factory=dict)
     runs: dict[RunId, _Run] = field(default_factory=dict)
     inbox: deque[ToWorker] = field(default_factory=deque)
+    # By digest, where it is less: one model's hunger for memory is not to slow the others down.
+    smaller_chunks: dict[str, int] = field(default_factory=dict)
+    probed: set[tuple[str, int]] = field(default_factory=set)  # digest and chunk
 
     def serve(self) -> None:
         """Until the coordinator is gone (EOFError). Whatever has arrived is looked at before each piece of work, so
@@ -108,6 +112,7 @@ class Worker:
                 self._load(source)
             case Unload(digest):
                 self.models.pop(digest, None)
+                self.smaller_chunks.pop(digest, None)
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
             case Begin(run, plan, waveform):
@@ -135,7 +140,8 @@ class Worker:
             self.models[source.digest] = self._verified(source)
         except SoundproofError as error:
             # Callers are told which model it is, not where it lies.
-            refusal: SoundproofError = ModelRefused(error.detail.removeprefix(f"{source.folder}: "), error.hint)
+            detail = printable(error.detail.removeprefix(f"{source.folder}: "))
+            refusal: SoundproofError = ModelRefused(detail, printable(error.hint))
         except Exception as error:
             if _is_out_of_memory(error):
                 refusal = ModelUnavailable(f"the memory of {self.device} does not hold it.")
@@ -157,19 +163,31 @@ class Worker:
         return model
 
     def _vote(self, run: _Run, blocks: tuple[Block, ...]) -> list[Votes]:
-        """Run blocks, in halved chunks from then on whenever the device's memory does not hold them."""
+        """Run blocks, in halved chunks for that model from then on whenever the device's memory does not hold them."""
+        digest = run.plan.model_digest
         while True:
+            chunk_samples = self.smaller_chunks.get(digest, self.chunk_samples)
             try:
-                return voting.vote_all(run.contract, run.point, run.plan, blocks, self.chunk_samples)
+                if chunk_samples < self.chunk_samples:  # not the size that the model was probed at when it was loaded
+                    self._probe(digest, chunk_samples)
+                return voting.vote_all(run.contract, run.point, run.plan, blocks, chunk_samples)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if self.chunk_samples // 2 < LEAST_CHUNK_SAMPLES:
+                if chunk_samples // 2 < LEAST_CHUNK_SAMPLES:
                     raise _MemoryExhausted from error
-            self.chunk_samples //= 2
-            log.warning("out of memory on %s: going on with chunks of %d", self.device, self.chunk_samples)
+            self.smaller_chunks[digest] = chunk_samples // 2
+            log.warning(
+                "out of memory on %s: %s goes on with chunks of %d", self.device, run.plan.model, chunk_samples // 2
+            )
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _probe(self, digest: str, chunk_samples: int) -> None:
+        """Once for each size: ModelRefused where clips of such a batch do not get answers of their own."""
+        if (digest, chunk_samples) not in self.probed:
+            folder.hold_to_independence(self.models[digest], self.device, chunk_samples)
+            self.probed.add((digest, chunk_samples))
 
     def _fail(self, run: RunId, error: SoundproofError) -> None:
         self._take(Forget(run))

@@ -74,6 +74,8 @@ def _format(source: Path) -> OnnxSpec | ExportedSpec | HuggingFaceSpec:
             raise ModelRefused(f"{source} is a model folder already: put it where SOUNDPROOF_MODELS points.")
         if (source / "config.json").exists():
             return HuggingFaceSpec()
+    elif source.exists() and not source.is_file():
+        raise ModelRefused(f"{source} is not a regular file.")  # a device would be copied without end
     elif source.suffix == ".onnx":
         return OnnxSpec()
     elif source.suffix == ".pt2":

@@ -28,6 +28,8 @@ class Exported:
             for name in step.last:
                 del values[name]
         logits: Tensor = values[self.program.logits]
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():  # whatever the program says they are
+            raise ValueError("the program's logits are not floating-point numbers")
         return logits
 
 

@@ -1,5 +1,6 @@
 """A model folder on disk -> a classifier on a device, verified before anything is certified with it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 
 from soundproof.errors import ModelRefused
 from soundproof.nets import exported, native
+from soundproof.nets.chunk import chunk_clips
 from soundproof.nets.classifier import Classifier
 from soundproof.nets.manifest import ModelManifest, read_folder
 from soundproof.nets.specs import ExportedSpec, HuggingFaceSpec, OnnxSpec
@@ -14,6 +16,9 @@ from soundproof.nets.specs import ExportedSpec, HuggingFaceSpec, OnnxSpec
 # Float32 sums differ by their order, which differs with the batch size; anything larger is another clip's doing.
 INVARIANCE_TOLERANCE = 1e-3
 LEAST_SCALE = 0.1  # of logits: below it they are differences of larger sums, whose rounding shows
+# Of the probe's clips, far apart, so that anything taken over the whole batch shows in the quiet ones.
+LEVELS = torch.tensor([1.0, 1e-3, 30.0, 0.1]).unsqueeze(1)
+LOUD = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,41 +68,86 @@ def verify(model: Model, device: torch.device | str = "cpu") -> None:
     """Hold a classifier to what certification needs of it; ModelRefused says which promise it breaks.
 
     It takes clips of the manifest's length, has the features and classes that the manifest says, answers finite
-    logits, the same ones for the same batch bit for bit, and each clip's own whatever else is in the batch.
+    logits, the same ones for the same batch bit for bit, and each clip's own whatever else is in the batch. A probe,
+    not a proof: what a network does with clips that are not tried here is its own.
     """
-    generator = torch.Generator().manual_seed(0)
-    # Levels far apart, so that anything taken over the whole batch shows in the quiet clips.
-    levels = torch.tensor([1.0, 1e-3, 30.0, 0.1]).unsqueeze(1)
-    waveforms = levels * torch.randn(4, model.manifest.clip_samples, generator=generator)
-    waveforms = waveforms.to(device)
-    try:
-        features = model.classifier.features(waveforms)
-        logits = model.classifier.head(features)
-    except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError):
-        raise  # the device's fault, not the model's
-    except Exception as error:  # whatever the format's own library raises
-        reason = str(error).partition("\n")[0]
-        length = model.manifest.clip_samples
-        raise ModelRefused(f"the network cannot take a clip of {length} samples: {reason}.") from error
-    if features.shape[1:] != model.manifest.feature_shape:
+    device, manifest = torch.device(device), model.manifest
+    waveforms = (LEVELS * _noise(len(LEVELS), manifest.clip_samples, seed=0)).to(device)
+    features, logits = _answer(model, waveforms)
+    if features.shape[1:] != manifest.feature_shape:
         raise ModelRefused(
-            f"features have shape {tuple(features.shape[1:])}, the manifest says {model.manifest.feature_shape}."
+            f"features have shape {tuple(features.shape[1:])}, the manifest says {manifest.feature_shape}."
         )
-    classes = len(model.manifest.classes)
-    if logits.shape != (4, classes):
+    classes = len(manifest.classes)
+    if logits.shape != (len(LEVELS), classes):
         raise ModelRefused(f"the network answers {logits.shape[-1]} classes, the manifest names {classes}.")
+    if not logits.is_floating_point():
+        raise ModelRefused(f"the network answers {logits.dtype} where logits are floating-point numbers.")
     if not logits.isfinite().all():
         raise ModelRefused("the network's logits on a probe are not finite.")
-    if not torch.equal(model.classifier.head(model.classifier.features(waveforms)), logits):
+    if not torch.equal(_answer(model, waveforms)[1], logits):
         raise ModelRefused(
             "the same clips get other logits when they are asked about again.",
             "The classifier must be a function of its input: no dropout, no random numbers, no state.",
         )
-    for i in range(4):
-        alone = model.classifier.head(model.classifier.features(waveforms[i : i + 1]))[0]
-        scale = max(LEAST_SCALE, float(logits[i].abs().max()))
-        if float((alone - logits[i]).abs().max()) > INVARIANCE_TOLERANCE * scale:
-            raise ModelRefused(
-                "a clip's logits depend on the other clips of its batch.",
-                "Votes must be independent: nothing in a network may look across the batch.",
-            )
+    alone = torch.cat([_answer(model, clip)[1] for clip in torch.split(waveforms, 1)])
+    if ((alone - logits).abs() > _rounding(logits)).any():
+        raise _dependent()
+    sizes = {chunk_clips(device, manifest.clip_samples)}
+    if manifest.has_features:
+        sizes.add(chunk_clips(device, math.prod(manifest.feature_shape)))
+    for size in sorted(sizes):
+        hold_to_independence(model, device, size)
+
+
+@torch.inference_mode()
+def hold_to_independence(model: Model, device: torch.device, size: int) -> None:
+    """ModelRefused if, in a batch of just this size, a clip's logits change when others do, or when it changes its
+    place. Votes are taken in such batches, so this is what makes them independent. On a CPU to the last bit."""
+    clips, others = (_noise(size, model.manifest.clip_samples, seed=seed).to(device) for seed in (1, 2))
+    logits = _answer(model, clips)[1]
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(3)).to(device)
+    differences = [_answer(model, clips[order])[1] - logits[order]]
+    for kept in (slice(0, size, 2), slice(1, size, 2)):
+        mixed = LOUD * others
+        mixed[kept] = clips[kept]
+        differences.append(_answer(model, mixed)[1][kept] - logits[kept])
+    tolerance = torch.zeros_like(logits[:1]) if device.type == "cpu" else _rounding(logits)
+    if any((difference.abs() > tolerance).any() for difference in differences):
+        raise _dependent()
+
+
+def _answer(model: Model, waveforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(batch, time) on the device -> (features, logits). ModelRefused where the network cannot take it."""
+    try:
+        features = model.classifier.features(waveforms)
+        return features, model.classifier.head(features)
+    except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError):
+        raise  # the device's fault, not the model's
+    except Exception as error:  # whatever the format's own library raises
+        reason = str(error).partition("\n")[0]
+        raise ModelRefused(f"the network cannot take {_of(waveforms)}: {reason}.") from error
+
+
+def _of(waveforms: torch.Tensor) -> str:
+    clips, length = waveforms.shape
+    return f"a clip of {length} samples" if clips <= len(LEVELS) else f"a batch of {clips} clips of {length} samples"
+
+
+def _noise(clips: int, samples: int, seed: int) -> torch.Tensor:
+    return torch.randn(clips, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def _rounding(logits: torch.Tensor) -> torch.Tensor:
+    """(1, classes): what float32 sums in another order may differ by, beside how far a class's logits differ between
+    clips. A constant added to them all, or a class masked away, widens nothing."""
+    ranges = logits.amax(0, keepdim=True) - logits.amin(0, keepdim=True)
+    last_places = 16 * torch.finfo(torch.float32).eps * logits.abs().amax(0, keepdim=True)
+    return INVARIANCE_TOLERANCE * ranges.clamp_min(LEAST_SCALE) + last_places
+
+
+def _dependent() -> ModelRefused:
+    return ModelRefused(
+        "a clip's logits depend on the other clips of its batch.",
+        "Votes must be independent: nothing in a network may look across the batch.",
+    )

@@ -17,6 +17,7 @@ from safetensors.torch import load as parse
 from torch import Tensor, nn
 
 from soundproof.errors import ModelRefused
+from soundproof.nets import hearing
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the import, which reads it; nothing here has a reason to ask any host
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -35,9 +36,26 @@ except ModuleNotFoundError as error:
 
 CONFIG, EXTRACTOR, TENSORS = "config.json", "preprocessor_config.json", "model.safetensors"
 # Keys that name code, kernels or other models, at any depth of either file.
-FOREIGN = frozenset({"auto_map", "custom_pipelines", "fusion_config", "quantization_config", "use_kernels"})
+FOREIGN = frozenset(
+    {
+        "_experts_implementation",
+        "attribute_map",
+        "auto_map",
+        "base_model_ep_plan",
+        "base_model_pp_plan",
+        "base_model_tp_plan",
+        "custom_pipelines",
+        "experts_implementation",
+        "fusion_config",
+        "kernel_config",
+        "quantization_config",
+        "sub_configs",
+        "use_kernels",
+    }
+)
 # How attention is computed is for the device to choose; a name with a slash would be a kernel of the hub's.
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
+OWN_ATTENTION = frozenset({"eager", "sdpa"})
 WAVEFORM, FEATURES = 1, 2
 
 
@@ -72,7 +90,8 @@ def load(contents: Mapping[str, bytes], sample_rate_hz: int, clip_samples: int, 
     """The classifier of a folder's three files.
 
     ModelRefused for a model type that is no audio classifier of transformers' own, configurations that name code,
-    tensors that are missing or of another shape, or an extractor of another sample rate, that pads or that dithers.
+    tensors that are missing, of another shape or of no use, or an extractor of another sample rate, that pads, that
+    dithers or that does not hear the end of the clip.
     """
     config, settings = (_settings(contents, name) for name in (CONFIG, EXTRACTOR))
     network = _network(config, contents[TENSORS])
@@ -83,7 +102,7 @@ def load(contents: Mapping[str, bytes], sample_rate_hz: int, clip_samples: int, 
         )
     if getattr(extractor, "dither", 0.0):
         raise ModelRefused("the extractor dithers, which draws random numbers.")
-    answer = extracted(extractor, np.zeros(clip_samples, np.float32), sample_rate_hz)
+    answer = hearing.probed(extractor, sample_rate_hz, clip_samples, extracted)
     if answer.ndim not in (WAVEFORM, FEATURES):
         raise ModelRefused(f"the extractor answers an array of shape {answer.shape} for a clip.")
     return HuggingFace(network.to(device), extractor, sample_rate_hz, answer.ndim == FEATURES)
@@ -159,11 +178,28 @@ def _network(config: dict[str, Any], content: bytes) -> nn.Module:
         )
     except Exception as error:  # transformers' checks of a configuration raise what they please
         raise ModelRefused(f"transformers cannot build the model: {str(error).partition(chr(10))[0][:300]}.") from error
+    _hold_to_own_code(network)
     missing = sorted(map(str, [*loading["missing_keys"], *loading["mismatched_keys"]]))
     if missing:
         raise ModelRefused(f"{TENSORS} lacks, or has in another shape, {', '.join(missing[:5])}.")
+    if unexpected := sorted(map(str, loading["unexpected_keys"])):
+        raise ModelRefused(
+            f"{TENSORS} has tensors that this model does not use: {', '.join(unexpected[:5])}.",
+            "Save what transformers loads: model.save_pretrained(folder).",
+        )
     module: nn.Module = network
     return module.eval()
+
+
+def _hold_to_own_code(network: Any) -> None:
+    """Whatever the configuration said, and by whatever name: attention is torch's, weights are not quantized."""
+    for module in network.modules():
+        config = getattr(module, "config", None)
+        if getattr(config, "quantization_config", None) is not None:
+            raise ModelRefused(f"{CONFIG} asks for quantized weights.")
+        attention = getattr(config, "_attn_implementation", None)
+        if attention is not None and attention not in OWN_ATTENTION:
+            raise ModelRefused(f"{CONFIG} asks for the attention {str(attention)[:100]!r}, which is not torch's own.")
 
 
 def _extractor(settings: dict[str, Any], kind: str) -> Any:

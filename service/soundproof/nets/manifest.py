@@ -1,12 +1,25 @@
 """model.json: what a model folder says about itself. No torch here: the API process reads manifests, not weights."""
 
+import errno
 import hashlib
 import json
+import os
 import re
+import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from soundproof.errors import ModelRefused
 from soundproof.nets.specs import CnnSpec, ExportedSpec, HuggingFaceSpec, LinearSpec, LogMelSpec, OnnxSpec
@@ -24,7 +37,16 @@ MAIN_FILE = {
 }
 OTHER_FILES = {"hugging-face": frozenset({"config.json", "preprocessor_config.json"})}
 
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it has control characters or others that cannot be printed")
+    return text
+
+
 Space = Literal["waveform", "feature"]
+# No line breaks or other control characters: these go into logs, cards and answers.
+Printable = Annotated[str, AfterValidator(_printable)]
 PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
 
 
@@ -67,20 +89,22 @@ class ModelManifest(BaseModel):
 
     schema_version: Literal["1"] = "1"
     name: str
-    version: str = Field(min_length=1, max_length=64)
+    version: Printable = Field(min_length=1, max_length=64)
     architecture: CnnSpec | LinearSpec | OnnxSpec | ExportedSpec | HuggingFaceSpec = Field(discriminator="name")
     front_end: LogMelSpec | None = Field(None, description="null when the classifier takes the waveform itself")
-    classes: tuple[str, ...] = Field(min_length=2, max_length=10_000)
+    classes: tuple[Printable, ...] = Field(min_length=2, max_length=10_000)
     sample_rate_hz: int
     clip_samples: int = Field(ge=1, le=60 * 192_000)
     gain: Gain
     training: Training | None = Field(None, description="null where the weights were made by others")
     recommended_sigma: dict[Space, PositiveFloat] = Field(description="the default noise, by certified space")
-    data: str
-    data_licence: str
-    licence: str
-    weights_sha256: str
-    files: dict[str, str] = Field({}, description="SHA-256 of every file that is loaded beside the weights, by name")
+    data: Printable
+    data_licence: Printable
+    licence: Printable
+    weights_sha256: Printable
+    files: dict[str, Printable] = Field(
+        {}, description="SHA-256 of every file that is loaded beside the weights, by name"
+    )
     measured: Measured | None = None
 
     @field_validator("name")
@@ -178,7 +202,7 @@ def read_folder(folder: Path) -> tuple[ModelManifest, dict[str, bytes]]:
     contents: dict[str, bytes] = {}
     for name, expected in _digests(manifest).items():
         try:
-            contents[name] = (folder / name).read_bytes()
+            contents[name] = _content(folder, name)
         except OSError as error:
             raise _unreadable(folder, name, error) from error
         _hold_to_digest(folder, name, expected, hashlib.sha256(contents[name]).hexdigest())
@@ -199,14 +223,31 @@ def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
 
 
 def file_digest(path: Path) -> str:
-    with path.open("rb") as content:
+    with _opened(path) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _opened(path: Path) -> BufferedReader:
+    """The open file; OSError for what is none: a pipe nobody writes to would be waited for, a device never ends."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return open(descriptor, "rb")  # noqa: PTH123  (a descriptor, which the caller closes)
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """A file's bytes; ModelRefused for JSON that is larger than any description is."""
+    with _opened(folder / name) as file:
+        content = file.read(MOST_MANIFEST_BYTES + 1 if name.endswith(".json") else -1)
+    if name.endswith(".json") and len(content) > MOST_MANIFEST_BYTES:
+        raise ModelRefused(f"{folder}: {name} is larger than {MOST_MANIFEST_BYTES} bytes.")
+    return content
 
 
 def _parsed(folder: Path) -> ModelManifest:
     try:
-        text = (folder / MANIFEST).read_bytes()[:MOST_MANIFEST_BYTES]
-        return ModelManifest.model_validate_json(text)
+        return ModelManifest.model_validate_json(_content(folder, MANIFEST))
     except OSError as error:
         raise _unreadable(folder, MANIFEST, error) from error
     except ValidationError as error:
@@ -223,7 +264,7 @@ def _digests(manifest: ModelManifest) -> dict[str, str]:
 def _hold_to_digest(folder: Path, name: str, expected: str, found: str) -> None:
     if found != expected:
         raise ModelRefused(
-            f"{folder}: the digest of {name} is {found}, but {MANIFEST} says {expected}.",
+            f"{folder}: the digest of {name} is not {expected[:64]}, as {MANIFEST} says.",
             "The file was changed or belongs to another manifest.",
         )
 

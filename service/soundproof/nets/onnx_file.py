@@ -1,6 +1,8 @@
 """A classifier from an ONNX file, run by onnxruntime on the worker's own device."""
 
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from soundproof.errors import ModelRefused
 
 try:
     import onnx
+    import onnx.numpy_helper
     import onnxruntime
     from google.protobuf.message import DecodeError
 except ModuleNotFoundError as error:
@@ -23,7 +26,15 @@ DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
+# A runtime has operators of its own in these: a local function of such a name only pretends to be what is run.
+RUNTIME_DOMAINS = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch")
+MOST_NODES = 100_000  # with every local function in the place of its calls
+MOST_TRIPS = 10_000  # of one loop
+MOST_STEPS = 10_000_000  # nodes, each as often as the loops around it turn
+DEEPEST_CALL = 100
 ONLY_ERRORS = 3
+# How onnxruntime says that memory was short; it has no exception for it.
+OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "out of memory")
 
 
 class OnnxFile:
@@ -43,7 +54,8 @@ class OnnxFile:
         """(batch, time) float32 -> (batch, classes) logits."""
         if self.device.type == "cuda":
             return self._head_on_cuda(features.contiguous())
-        [logits] = self.session.run([self.output], {self.input: features.numpy()})
+        with _memory_told():
+            [logits] = self.session.run([self.output], {self.input: features.numpy()})
         return torch.from_numpy(logits)
 
     def _head_on_cuda(self, features: Tensor) -> Tensor:
@@ -56,16 +68,29 @@ class OnnxFile:
         ):
             bind(name, "cuda", self.device.index or 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
         torch.cuda.current_stream(self.device).synchronize()  # onnxruntime computes on a stream of its own
-        self.session.run_with_iobinding(binding)
-        binding.synchronize_outputs()
+        with _memory_told():
+            self.session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
         return logits
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """MemoryError where onnxruntime fails for want of memory, so that a worker tries again with fewer clips."""
+    try:
+        yield
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
+        if any(words in str(error) for words in OUT_OF_MEMORY):
+            raise MemoryError(str(error).partition("\n")[0][:300]) from error
+        raise
 
 
 def load(content: bytes, clip_samples: int, classes: int, device: torch.device) -> OnnxFile:
     """The classifier of an ONNX file's bytes.
 
-    ModelRefused for external data, operators of other domains, random operators, more than one input or output, an
-    input other than (batch, clip_samples) float32 with a free batch, or a runtime without the device.
+    ModelRefused for external data, operators of other domains, random operators, layers in training mode, loops or
+    local functions without bound, more than one input or output, an input other than (batch, clip_samples) float32
+    with a free batch, or a runtime without the device.
     """
     _hold_to_the_standard(content)
     provider: tuple[str, dict[str, int]] = ("CPUExecutionProvider", {})
@@ -97,7 +122,7 @@ def _hold_to_the_standard(content: bytes) -> None:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise ModelRefused(f"the file is not an ONNX model ({error}).") from error
-    local = {(function.domain, function.name) for function in model.functions}
+    local = _functions(model)
     for message in _messages(model):
         match message:
             case onnx.TensorProto() if message.external_data or message.data_location == onnx.TensorProto.EXTERNAL:
@@ -105,13 +130,125 @@ def _hold_to_the_standard(content: bytes) -> None:
                     f"the tensor {message.name[:100]!r} lies in another file, whose content no digest vouches for.",
                     "Save the model as one file: onnx.save(model, path, save_as_external_data=False).",
                 )
-            case onnx.NodeProto() if message.domain not in DOMAINS and (message.domain, message.op_type) not in local:
+            case onnx.NodeProto() if message.domain not in DOMAINS and _called(message) not in local:
                 raise ModelRefused(
                     f"the operator {message.op_type[:99]!r} of domain {message.domain[:99]!r} is not of the standard.",
                     "Only ai.onnx and ai.onnx.ml are run: a custom operator is code, and none is run.",
                 )
             case onnx.NodeProto() if message.op_type in RANDOM:
                 raise ModelRefused(f"the operator {message.op_type!r} draws random numbers.")
+            case onnx.NodeProto() if message.domain in DOMAINS and _trains(message):
+                raise ModelRefused(
+                    f"the operator {message.op_type!r} may run in training mode.",
+                    "Call eval() before the export. Dropout must have no third input, BatchNormalization one output.",
+                )
+    _hold_to_bounds(model, local)
+
+
+def _trains(node: Any) -> bool:
+    """Whether it draws random numbers, or looks across its batch, or might at some batch sizes."""
+    if node.op_type == "Dropout":
+        return any(node.input[2:])
+    if node.op_type == "BatchNormalization":
+        modes = [attribute for attribute in node.attribute if attribute.name == "training_mode"]
+        return any(node.output[1:]) or any(mode.i or mode.ref_attr_name for mode in modes)
+    return False
+
+
+Called = tuple[str, str, str]
+
+
+def _called(node: Any) -> Called:
+    return node.domain, node.op_type, node.overload
+
+
+def _functions(model: Any) -> dict[Called, Any]:
+    """The model's own functions. ModelRefused for two of a name, and where the runtime has, or may have, another."""
+    local: dict[Called, Any] = {}
+    for function in model.functions:
+        key = function.domain, function.name, function.overload
+        taken = any(function.domain == name or function.domain.startswith(f"{name}.") for name in RUNTIME_DOMAINS)
+        if taken or not function.domain or key in local:
+            raise ModelRefused(
+                f"the model defines {function.name[:99]!r} of domain {function.domain[:99]!r} itself, "
+                "which is the runtime's, or defined twice."
+            )
+        local[key] = function
+    return local
+
+
+def _hold_to_bounds(model: Any, local: dict[Called, Any]) -> None:
+    """Refuse, before the runtime unfolds them, functions that grow beyond measure and loops that need not end."""
+    known: dict[Called, tuple[int, int]] = {}
+    trips = _constants(model)
+
+    def weighed(holder: Any, depth: int) -> tuple[int, int]:
+        """(nodes, steps) of a graph or a function, with those of what it calls."""
+        if depth > DEEPEST_CALL:
+            raise ModelRefused(f"the model's functions or graphs nest deeper than {DEEPEST_CALL}, or call themselves.")
+        nodes = steps = 0
+        for node in holder.node:
+            inner = [weighed(graph, depth + 1) for graph in _graphs(node)]
+            key = _called(node)
+            if key in local:
+                if key not in known:
+                    known[key] = weighed(local[key], depth + 1)
+                inner.append(known[key])
+            times = 1
+            if node.op_type == "Loop" and node.domain in DOMAINS:
+                times = max(1, trips.get(node.input[0] if node.input else "", MOST_TRIPS + 1))
+                if times > MOST_TRIPS:
+                    raise ModelRefused(
+                        f"a Loop's trip count is not a constant of at most {MOST_TRIPS}: nothing says when it ends."
+                    )
+            nodes += 1 + sum(part[0] for part in inner)
+            steps += 1 + times * sum(part[1] for part in inner)
+            if nodes > MOST_NODES or steps > MOST_STEPS:
+                raise ModelRefused(
+                    f"the graph is of more than {MOST_NODES} nodes with its functions, or {MOST_STEPS} with its loops."
+                )
+        return nodes, steps
+
+    weighed(model.graph, 0)
+    for function in model.functions:
+        weighed(function, 0)
+
+
+def _graphs(node: Any) -> list[Any]:
+    return [graph for part in node.attribute for graph in (part.g, *part.graphs) if graph.node]
+
+
+def _constants(model: Any) -> dict[str, int]:
+    """The largest value of every whole number that is a constant wherever its name stands in the model."""
+    found: dict[str, int] = {}
+    changing: set[str] = set()
+    for message in _messages(model):
+        match message:
+            case onnx.GraphProto():
+                changing.update(part.name for part in message.input)
+                for tensor in message.initializer:
+                    _note(found, changing, tensor.name, tensor)
+            case onnx.FunctionProto():
+                changing.update(message.input)
+            case onnx.NodeProto() if message.op_type == "Constant" and message.domain in DOMAINS:
+                value = [part.t for part in message.attribute if part.name == "value" and not part.ref_attr_name]
+                for name in message.output:
+                    _note(found, changing, name, value[0] if value else None)
+            case onnx.NodeProto():
+                changing.update(message.output)
+    return {name: value for name, value in found.items() if name not in changing}
+
+
+def _note(found: dict[str, int], changing: set[str], name: str, tensor: Any) -> None:
+    if tensor is None or tensor.data_type != onnx.TensorProto.INT64 or math.prod(tensor.dims) != 1:
+        changing.add(name)
+        return
+    try:
+        value = int(onnx.numpy_helper.to_array(tensor).item())
+    except (ValueError, TypeError):  # of a tensor that is not as large as it says
+        changing.add(name)
+        return
+    found[name] = max(found.get(name, value), value)
 
 
 def _messages(message: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from soundproof.errors import ModelRefused
 
 MOST_MEMBERS = 100_000
 MOST_JSON_BYTES = 64 << 20
+MOST_ELEMENTS = 1 << 48  # beyond any memory; torch multiplies sizes and strides in 64 bits
 PROGRAM = "models/model.json"
 TABLES = {
     "data/weights/": "data/weights/model_weights_config.json",
@@ -167,6 +168,8 @@ def _tensor(members: dict[str, bytes], folder: str, name: str, payload: _Payload
     held, rest = divmod(len(content), dtype.itemsize)
     if len(sizes) != len(strides) or rest or math.prod(sizes) > held:
         raise ModelRefused(f"{name!r} is said to be larger than its bytes.")
+    if math.prod(max(size, 1) for size in sizes) > MOST_ELEMENTS:
+        raise ModelRefused(f"{name!r} has sizes that no tensor can have.")
     if 0 in sizes:
         return torch.empty(sizes, dtype=dtype)
     if offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True)) >= held:
@@ -178,6 +181,8 @@ def _tensor(members: dict[str, bytes], folder: str, name: str, payload: _Payload
 def _fixed(size: Size, name: str) -> int:
     if size.as_int is None or size.as_int < 0:
         raise ModelRefused(f"{name!r} has a size, stride or offset that is not a number.")
+    if size.as_int > MOST_ELEMENTS:
+        raise ModelRefused(f"{name!r} has a size, stride or offset that reaches beyond its bytes.")
     return size.as_int
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from soundproof.errors import ModelRefused
-from soundproof.nets.pt2_archive import TensorMeta, first_fault
+from soundproof.nets.pt2_archive import DTYPES, TensorMeta, first_fault
 from soundproof.nets.pt2_schema import FLOAT32, MAJOR, ProgramFile, Range, Signature, kind_of
 from soundproof.nets.pt2_step import Name, Step, step_of
 
@@ -46,6 +46,9 @@ def parse(text: bytes, stored: Mapping[str, Tensor], clip_samples: int, device: 
     tensors, waveform = _inputs(signature, stored)
     _hold_to_shape(graph.tensor_values.get(waveform), program.range_constraints, clip_samples)
     logits = _output(signature)
+    answer = graph.tensor_values.get(logits)
+    if answer is None or answer.dtype not in DTYPES or not DTYPES[answer.dtype].is_floating_point:
+        raise ModelRefused("the program's logits are not floating-point numbers.")
     if [kind_of(value) for value in graph.inputs] != [("as_tensor", {"name": name}) for name in (*tensors, waveform)]:
         raise ModelRefused("the program's inputs are not those of its signature.")
     if [kind_of(value) for value in graph.outputs] != [("as_tensor", {"name": logits})]:

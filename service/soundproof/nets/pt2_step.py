@@ -8,6 +8,7 @@ import torch
 from torch._ops import OpOverload
 
 from soundproof.errors import ModelRefused
+from soundproof.nets.checked import CHECKED
 from soundproof.nets.operators import HELD, resolve
 from soundproof.nets.pt2_archive import DTYPES, STRIDED
 from soundproof.nets.pt2_schema import Node, Tagged, kind_of
@@ -50,6 +51,7 @@ def step_of(node: Node, known: set[str], device: torch.device) -> Step:
     kwargs: dict[str, Any] = {}
     if isinstance(function, OpOverload):
         args, kwargs = _by_schema(node.target, function, given, device)
+        function = CHECKED.get(f"{function._schema.name.removeprefix('aten::')}.{function._overloadname}", function)
     else:
         args = [value for _, value in given]
     outputs: Any = tuple(_declared(output, known) for output in node.outputs)

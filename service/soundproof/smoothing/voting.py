@@ -6,16 +6,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from soundproof.nets.chunk import MOST_CLIPS, chunk_clips
 from soundproof.smoothing.certification import Geometry, Votes
 from soundproof.smoothing.contracts import INVALID, Contract
 from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, Plan
 
-# Forward passes at a time, by device type: at most a block.
-CHUNK_SAMPLES = {"cpu": 32, "cuda": 128}
-# Values (time samples, or mel bands x frames) that a chunk may hold on a CPU: what lies beyond falls out of its caches.
-CPU_CHUNK_VALUES = 32 * 16_000
+# Forward passes at a time, by device type, at most.
+CHUNK_SAMPLES = MOST_CLIPS
 
 
 @torch.inference_mode()
@@ -25,20 +24,25 @@ def vote(contract: Contract, point: Tensor, plan: Plan, block: Block, chunk_samp
     `point`: the contract's anchor, float64, on the device to compute on. The noise depends on the plan and the block
     only, never on `chunk_samples`. Each noised point is rounded once, from float64 to float32.
     """
-    if point.device.type == "cpu":
-        chunk_samples = max(1, min(chunk_samples, CPU_CHUNK_VALUES // point.numel()))
+    size = min(chunk_samples, chunk_clips(point.device, point.numel()))
     noise = standard_normal(plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device)
     counts = torch.zeros(plan.classes + 1, dtype=torch.int64, device=point.device)
     ratios: list[float] = []
-    for chunk in torch.split(noise, chunk_samples):  # (chunk, ...) float32
+    for chunk in torch.split(noise, size):  # (at most size, ...) float32
         perturbation = plan.sigma * chunk.double()
         noised = (point + perturbation).float()
-        decided = contract.decide(noised)  # (chunk,) int64, INVALID where not finite
+        decided = contract.decide(filled(noised, size))[: len(chunk)]  # (chunk,) int64, INVALID where not finite
         counts += torch.bincount(decided - INVALID, minlength=plan.classes + 1)
         if block.stage is Stage.SELECTION:
             ratios += norm_ratios(contract, point, noised, perturbation).tolist()
     invalid, *valid = counts.tolist()
     return Votes(tuple(valid), invalid, geometry(ratios))
+
+
+def filled(batch: Tensor, size: int) -> Tensor:
+    """(at most size, ...) -> (size, ...), the rest zeros: a network is only ever given batches of one size."""
+    missing = size - len(batch)
+    return torch.cat([batch, batch.new_zeros(missing, *batch.shape[1:])]) if missing else batch
 
 
 def norm_ratios(contract: Contract, point: Tensor, noised: Tensor, perturbation: Tensor) -> Tensor:

@@ -1,0 +1,44 @@
+"""What a worker keeps for each of its models."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+import torch
+from tests.engine.simulated import plan, source
+
+from soundproof.engine.protocol import Link, Unload
+from soundproof.engine.worker import Worker, _Run
+from soundproof.nets import folder
+from soundproof.smoothing import voting
+from soundproof.smoothing.certification import Votes
+from soundproof.smoothing.contracts import Contract
+from soundproof.smoothing.plan import Block, Plan
+
+
+def test_a_model_that_takes_much_memory_gets_smaller_chunks_and_the_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chunks: list[tuple[str, int]] = []
+
+    def vote_all(
+        contract: Contract, point: torch.Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int
+    ) -> list[Votes]:
+        if plan.model == "large" and chunk_samples > 8:
+            raise torch.OutOfMemoryError
+        chunks.append((plan.model, chunk_samples))
+        return []
+
+    probed: list[int] = []
+    monkeypatch.setattr(voting, "vote_all", vote_all)
+    monkeypatch.setattr(folder, "hold_to_independence", lambda _model, _device, size: probed.append(size))
+    worker = Worker(cast(Link, None), torch.device("cpu"), 32)
+    large, small = (_Run(plan(source(name, 1)), cast(Contract, None), torch.zeros(1)) for name in ("large", "small"))
+    for run in (large, small):
+        worker.models[run.plan.model_digest] = cast(folder.Model, None)
+    for run in (large, small, large):
+        worker._vote(run, ())
+    assert probed == [16, 8]  # a model was held to its promise at the first size only
+    assert chunks == [("large", 8), ("small", 32), ("large", 8)]
+    worker._do(Unload(large.plan.model_digest))
+    assert worker.smaller_chunks == {}
