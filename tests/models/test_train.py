@@ -306,8 +306,11 @@ def test_out_is_a_model_folder_without_what_training_left_behind(
         (["--seeds", "1,2", "--folds", "1", "--out", "model"], "--out takes one run, these are 2"),
         (["--out", "model"], "--out takes one run, these are 5"),
         (["--folds", "1,6"], "the folds of esc-10 are 1, 2, 3, 4, 5"),
-        (["--seeds", "one"], "invalid numbers value: 'one'"),
-        (["--noise", "loud"], "invalid sigmas value: 'loud'"),
+        (["--seeds", "one"], "one is not whole numbers by commas"),
+        (["--noise", "-0.5"], "a standard deviation is 0 or more"),
+        (["--jobs", "0"], "0 is not at least 1"),
+        (["--device", "nowhere"], "--device nowhere: "),
+        (["--noise", "loud"], "loud is not none, a number or several by commas"),
     ],
 )
 def test_what_cannot_be_run_is_said_at_once(
@@ -334,10 +337,13 @@ def test_a_data_set_that_comes_in_splits_has_no_folds(
     assert "the folds of speech-commands-12 are none" in capsys.readouterr().err
 
 
-def test_missing_data_is_said_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_is_said_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     read_recipe(tmp_path, SOUNDS.name)
-    with pytest.raises(FileNotFoundError, match="ESC-50/archive"):
+    with pytest.raises(SystemExit):
         command(monkeypatch, tmp_path, "--folds", "1")
+    assert "ESC-50/archive" in capsys.readouterr().err
 
 
 def test_training_learns_something(recipe: Recipe, data: Path) -> None:
