@@ -13,9 +13,9 @@ from pathlib import Path
 
 import rows
 import summary
+from command import told
 from datasets import DATASETS, DataSet
 from rows import CertificateRow, CleanRow
-from soundproof.errors import ModelRefused
 from soundproof.nets.manifest import CARD, Measured, ModelManifest, read_manifest, write_manifest
 from soundproof.stats.rounding import format_down
 from summary import Group
@@ -28,13 +28,11 @@ def main() -> None:
     parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--n", type=int, help="of certificates: those of so many votes only")
     args = parser.parse_args()
-    try:
+    with told(parser):
         manifest = read_manifest(args.folder)
         every = list(rows.read(args.rows))
         own, group = groups_of(manifest, every, args.n)
         found = measured(own)
-    except (ModelRefused, OSError, ValueError) as error:
-        parser.error(str(error))
     manifest = write_manifest(args.folder, manifest.model_copy(update={"measured": found}))
     (args.folder / CARD).write_text(card(manifest, own, group))
     print(args.folder / CARD)
@@ -43,16 +41,16 @@ def main() -> None:
 def groups_of(manifest: ModelManifest, every: Sequence[rows.Row], n: int | None = None) -> tuple[Group, Group]:
     """The model's own rows, and those of all models of its data set and training noise. ValueError says what is
     missing for a card."""
-    told = f"of {manifest.name}, digest {manifest.digest[:12]}..."
+    which = f"of {manifest.name}, digest {manifest.digest[:12]}..."
     if manifest.training is None:
-        raise ValueError(f"nobody said how the weights {told} were trained, so there is no card to write")
+        raise ValueError(f"nobody said how the weights {which} were trained, so there is no card to write")
     own = summary.groups((row for row in every if row.model_digest == manifest.digest), n)
     if not own:
-        raise ValueError(f"there is no row {told}: evaluate it first, or name the file that its rows are in")
+        raise ValueError(f"there is no row {which}: evaluate it first, or name the file that its rows are in")
     if len(own) > 1:
-        raise ValueError(f"the rows {told} are of several data sets: {', '.join(group.dataset for group in own)}")
+        raise ValueError(f"the rows {which} are of several data sets: {', '.join(group.dataset for group in own)}")
     if not own[0].clean or not list(_waveform(own[0])):
-        raise ValueError(f"the rows {told} lack the clean answers or the waveform contract")
+        raise ValueError(f"the rows {which} lack the clean answers or the waveform contract")
     [group] = [
         group
         for group in summary.groups(every, n)

@@ -6,15 +6,17 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
+from soundproof.errors import SoundproofError
+
 
 @contextmanager
 def told(parser: argparse.ArgumentParser) -> Iterator[None]:
-    """Missing files, wrong recipes and wrong values end the program with one line and exit code 2, not a traceback."""
+    """Missing files, wrong recipes, values and models end the program in one line, exit code 2, without a traceback."""
     try:
         yield
     except ValidationError as error:
         parser.error("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SoundproofError) as error:
         parser.error(str(error))
 
 

@@ -25,9 +25,10 @@ from tqdm import tqdm
 import rows
 import workers
 from clips import Clip, balanced
+from command import count, told
 from datasets import DATASETS, DataSet
 from measurement import ALPHA, CLEAN, GEOMETRY, KINDS, N0, Task, compute, plan_of
-from soundproof.errors import SoundproofError
+from soundproof.nets.device import check_device
 from soundproof.nets.manifest import ModelManifest, read_manifest
 
 # arXiv:2606.04210, Tables 1 to 3.
@@ -48,14 +49,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
     parser.add_argument("--dataset", choices=DATASETS, help="default: the one of the models' name")
     parser.add_argument("--settings", default=",".join(SETTINGS), help=f"default: {','.join(SETTINGS)}")
-    parser.add_argument("--per-class", type=int, help="clips of each class to certify (default: all)")
-    parser.add_argument("--n", type=int, default=10_000, help="estimation votes")
+    parser.add_argument("--per-class", type=count, help="clips of each class to certify (default: all)")
+    parser.add_argument("--n", type=count, default=10_000, help="estimation votes")
     parser.add_argument("--device", default=_devices(), help="or several by commas, which share the work")
-    parser.add_argument("--jobs", type=int, default=1, help="processes on each device; on a CPU they share its cores")
+    parser.add_argument("--jobs", type=count, default=1, help="processes on each device; on a CPU they share its cores")
     parser.add_argument("--out", type=Path, help="file of rows (default: models/results/<model's name>.jsonl)")
     args = parser.parse_args()
 
-    try:
+    with told(parser):
         settings = [_setting(setting) for setting in args.settings.split(",")]
         manifests = {folder: read_manifest(folder) for folder in args.folders}
         names = {manifest.name for manifest in manifests.values()}
@@ -68,10 +69,10 @@ def main() -> None:
         for folder, manifest in manifests.items():
             _check(folder, manifest, dataset, settings, args.n)
         every = dataset.read(args.data)
-    except (SoundproofError, FileNotFoundError, ValueError) as error:
-        parser.error(str(error))
+        devices = args.device.split(",") * args.jobs
+        for device in set(devices):
+            check_device(device)
 
-    devices = args.device.split(",") * args.jobs
     out: Path = args.out or Path("models") / "results" / f"{name}.jsonl"
     with rows.appending(out) as add:
         done = {row.key for row in rows.read([out])}

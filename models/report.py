@@ -21,6 +21,7 @@ import paper
 import rows
 import summary
 import tables
+from command import told
 from datasets import DATASETS
 from summary import Group
 from wording import NOT_RUN, source, table
@@ -40,10 +41,8 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="of certificates: those of so many votes only")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of reproduction.md and its figures/")
     args = parser.parse_args()
-    try:
+    with told(parser):
         groups = summary.groups(rows.read(args.rows), args.n)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
     Report(args.out).write(groups)
     for name in ("reproduction.md", "reproduction.html"):
         print(args.out / name)

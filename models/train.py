@@ -37,6 +37,7 @@ from command import count, told
 from datasets import DATASETS, DataSet
 from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
+from soundproof.nets.device import check_device
 from soundproof.nets.manifest import MANIFEST, WEIGHTS, ModelManifest, Training, write_manifest
 from soundproof.nets.specs import CnnSpec
 from soundproof.smoothing.noise import standard_normal
@@ -256,14 +257,6 @@ def resume(folder: Path, model: LogMelCnn, optimizer: torch.optim.AdamW) -> int:
             slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return epochs[-1]
-
-
-def check_device(name: str) -> None:
-    """ValueError where torch cannot compute on it."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name}: {str(error).partition(chr(10))[0]}") from error
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -100,9 +100,10 @@ def add(  # noqa: PLR0913  (one parameter per option)
     Nothing of it is unpickled and none of its code is run. Exit codes: 2 options, 3 the model is refused.
     """
     from soundproof.nets.adding import Addition, add_model  # noqa: PLC0415  (needs torch)
+    from soundproof.nets.device import check_device  # noqa: PLC0415  (as above)
 
     try:
-        _check_device(device)
+        check_device(device)
         wanted = Addition(
             name=name or folder.resolve().name,
             version=version,
@@ -138,16 +139,6 @@ def _in_options(field: str, message: str) -> str:
     for name in ("sample_rate_hz", "clip_samples"):
         message = message.replace(name, OPTIONS[name])
     return f"{OPTIONS.get(field, field)}: {message}" if field else message
-
-
-def _check_device(device: str) -> None:
-    """ValueError where torch cannot compute on it."""
-    import torch  # noqa: PLC0415
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {device}: {str(error).partition(chr(10))[0]}") from error
 
 
 def _names(classes: str | None) -> tuple[str, ...] | None:

@@ -8,8 +8,12 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
+
+from soundproof.errors import ModelRefused
+from soundproof.nets.exported import load
 
 CLIP, CLASSES = 16, 3
 BATCH = torch.export.Dim("batch")
@@ -79,3 +83,10 @@ def with_json(content: bytes, name: str, change: Callable[[Any], object]) -> byt
     document = json.loads(parts[name])
     change(document)
     return packed(parts | {name: json.dumps(document).encode()})
+
+
+def refusal(content: bytes, clip_samples: int = CLIP) -> str:
+    """What such a file is answered."""
+    with pytest.raises(ModelRefused) as caught:
+        load(content, clip_samples, torch.device("cpu"))
+    return str(caught.value)

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests.nets.pt2_files import BATCH, CLASSES, CLIP, PROGRAM, Tiny, saved, tiny, with_json
+from tests.nets.pt2_files import BATCH, CLASSES, CLIP, PROGRAM, Tiny, refusal, saved, tiny, with_json
 from torch import Tag, Tensor, nn
 
-from soundproof.errors import ModelRefused
 from soundproof.nets.checked import CHECKED
 from soundproof.nets.exported import load
 from soundproof.nets.operators import ATEN, HELD
@@ -66,12 +65,6 @@ def answered_by_torch(content: bytes, waveform: Tensor) -> Tensor:
         warnings.simplefilter("ignore")
         logits: Tensor = torch.export.load(io.BytesIO(content)).module()(waveform)
     return logits
-
-
-def refusal(content: bytes, clip_samples: int = CLIP) -> str:
-    with pytest.raises(ModelRefused) as caught:
-        load(content, clip_samples, CPU)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
