@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench bench-peers clean
 
 run: $(VENV)/.service
 	$(BIN)/soundproof serve
@@ -21,6 +21,9 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.service
 
+bench-peers: $(VENV)/.dev $(VENV)/.peers
+	$(BIN)/python -m tests.bench.peers
+
 # Pinned: names, versions and hashes. requirements/lock.sh writes them anew.
 $(VENV)/.service: requirements/service.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --require-hashes -r requirements/service.txt
@@ -31,6 +34,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	touch $@ $(VENV)/.service
+
+# Beside the environment, not in it: only the peer's own process has this folder on its path.
+$(VENV)/.peers: requirements/peers.txt | $(BIN)/python
+	rm -rf $(VENV)/peers
+	$(PIP) install --quiet --require-hashes --no-deps --target $(VENV)/peers -r requirements/peers.txt
+	touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

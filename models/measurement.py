@@ -1,5 +1,6 @@
 """One row: a clip classified, certified or measured with the service's own smoothing code."""
 
+import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +18,11 @@ from soundproof.nets.folder import Model, load
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Certification, Certified
 from soundproof.smoothing.contracts import contract_for
-from soundproof.smoothing.noise import generator_name, standard_normal
+from soundproof.smoothing.counting import norm_ratios
+from soundproof.smoothing.noise import block_normal, generator_name
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
-from soundproof.smoothing.voting import CHUNK_SAMPLES, geometry, norm_ratios, vote
+from soundproof.smoothing.voting import geometry, vote
 from soundproof.stats.radius import snr_db
 
 CLEAN, GEOMETRY = "clean", "geometry"
@@ -87,7 +89,7 @@ def certificate(model: Model, ready: Prepared, plan: Plan, common: dict[str, Any
     point = contract.anchor(ready)
     certification = Certification(plan)
     for block in certification.wanted():
-        certification.record(block, vote(contract, point, plan, block, CHUNK_SAMPLES[point.device.type]))
+        certification.record(block, vote(contract, point, plan, block, model.most_clips(point.device)))
     outcome = certification.outcome()
     certified = outcome if isinstance(outcome, Certified) else None
     on_waveform = plan.contract is not ContractName.FEATURE
@@ -123,7 +125,7 @@ def shape(model: Model, ready: Prepared, plan: Plan) -> rows.Shape:
     point = contract.anchor(ready)
     ratios: list[float] = []
     for block in plan.blocks(Stage.SELECTION):
-        noise = standard_normal(
+        noise = block_normal(
             plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device
         )
         perturbation = plan.sigma * noise.double()
@@ -148,6 +150,7 @@ def plan_of(manifest: ModelManifest, kind: str, sigma: float, n: int, samples_sh
         bound=BoundName.CLOPPER_PEARSON,
         seed=NOISE_SEED,
         clip_sha256=samples_sha256,
+        dimension=math.prod(manifest.feature_shape) if kind == ContractName.FEATURE else manifest.clip_samples,
     )
 
 

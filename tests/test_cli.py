@@ -48,6 +48,22 @@ def test_an_abstention_or_a_wrong_answer_exits_1(service: Service) -> None:
     assert "WRONG" in wrong.stdout
 
 
+def test_a_gates_verdict_and_votes_stand_in_the_table(service: Service) -> None:
+    gate = ["certify", str(YES), "--url", service.url, "--target-snr-db"]
+    certified = run(*gate, "66.1", "--sigma", "0.01")  # 400 samples at RMS 1: a little less than one sigma
+    assert certified.returncode == 0, certified.stderr
+    assert "48/48" in certified.stdout
+    assert "asked whether 66.1 dB holds" in certified.stdout
+    refuted = run(*gate, "40", "--sigma", "5", "--n", "300")
+    assert refuted.returncode == 1
+    assert "refuted" in refuted.stdout
+    assert "drawn" in refuted.stdout
+    assert "such votes" in refuted.stdout
+    hopeless = run(*gate, "0")
+    assert hopeless.returncode == 2
+    assert "target_snr_db of at least" in hopeless.stderr
+
+
 @pytest.mark.parametrize("option", [["--contract", "bogus"], ["--label", "bogus"], ["--n", "9"], ["--model", "bogus"]])
 def test_an_option_that_the_service_refuses_exits_2(service: Service, option: list[str]) -> None:
     result = run("certify", str(YES), "--url", service.url, *option)
@@ -122,3 +138,17 @@ def test_models_lists_what_is_served(service: Service) -> None:
 def test_openapi_prints_the_document(models: Path) -> None:
     document = json.loads(run("openapi", SOUNDPROOF_MODELS=str(models)).stdout)
     assert "/certify" in document["paths"]
+
+
+def test_a_sweep_is_a_row_for_every_setting_and_says_what_holds_of_all(service: Service) -> None:
+    asked = ("sweep", str(YES), "--url", service.url, "--n", "150", "--settings")
+    done = run(*asked, "waveform:0.0025,clip:0.0025")
+    assert done.returncode == 0, done.stderr
+    assert "yes.wav waveform:0.0025" in done.stdout
+    assert "yes.wav clip:0.0025" in done.stdout
+    assert "all of them at once with confidence 99.8 %" in done.stderr
+    as_json = run(*asked, "waveform:0.0025,clip:0.0025", "--json")
+    assert len(json.loads(as_json.stdout)["sweep"]["certificates"]) == 2
+    wrong = run(*asked, "loud")
+    assert wrong.returncode == 2
+    assert "each name one of waveform" in wrong.stderr

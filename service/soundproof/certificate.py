@@ -51,6 +51,20 @@ class Perturbation(_Part):
     norm: Literal["l2"] = "l2"
     space: Literal["waveform", "feature"] = Field(description="where the noise was added and the radius is measured")
     sigma: float = Field(description="standard deviation of the noise per number, in the unit of the space")
+    noise: Literal["float", "lattice"] = Field(
+        description="float: drawn and added in floating point, nearly the theorem's Gaussian; lattice: whole steps, added "
+        "without error, so that the theorem holds of the very numbers that were computed"
+    )
+    step: float | None = Field(
+        description="of the lattice, a power of two, in the unit of the space; null for float noise, like both slacks"
+    )
+    radius_slack: float | None = Field(
+        description="what the radius lost to the lattice: the clip, and whatever is near it, is moved to the nearest of "
+        "its points; null for float noise, whose own error nothing accounts for"
+    )
+    error_slack: float | None = Field(
+        description="what the bound on the probability of an error gained, since each number is drawn from 64 bits"
+    )
 
 
 class TransformRecord(_Part):
@@ -106,6 +120,31 @@ class Sampling(_Part):
     samples_used: int = Field(description="estimation votes drawn")
     block_samples: int = Field(description="noise samples that share one noise address")
     generator: str = Field(description="what drew the noise; another one draws other noise from the same address")
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="in which the network computed behind its front end: part of what was certified"
+    )
+    backend: str = Field(description="the library that computed the votes; another one may round otherwise")
+
+
+class GateLook(_Part):
+    votes: int = Field(description="estimation votes drawn by then")
+    errors: int = Field(description="of these, not for the selected class")
+    most_errors: int = Field(description="the boundary: with at most so many errors the gate certifies here")
+
+
+class GateRecord(_Part):
+    """A sequential test of one radius: may the votes so far, looked at only here and there, certify it?"""
+
+    target_snr_db: float = Field(description="what was asked: does the answer hold down to this SNR of the waveform?")
+    target_radius: float = Field(description="l2, in the certified space: what that SNR allows; rounded up, and tested")
+    null_error: float = Field(
+        description="q0, the least probability of an error where that radius does not hold, slack included"
+    )
+    n: int = Field(description="the most votes that the gate may draw")
+    looks: list[GateLook] = Field(
+        description="so far, in order; the last decided. None where selection found no class to count errors for"
+    )
+    hopeless_errors: int = Field(description="with so many errors no later look can certify any more")
 
 
 class Diagnostics(_Part):
@@ -138,7 +177,6 @@ class AudioRecord(_Part):
 
 class Compute(_Part):
     device: str
-    precision: str
     queue_s: float = Field(description="seconds from admission until a worker was given the clip")
     run_s: float = Field(description="seconds from then to the last vote")
     samples_per_second: float
@@ -154,22 +192,27 @@ class CertificateBase(_Part):
     created_at: str = Field(description="UTC, ISO 8601")
     service_version: str
     outcome: Literal["certified", "abstained"]
+    verdict: Literal["certified", "refuted", "undecided", "abstained"] | None = Field(
+        description="how the gate ended, where one was asked for; refuted (it cannot certify any more) is no proof "
+        "that the clip does not hold"
+    )
     statement: str = Field(description="the certificate in one paragraph")
     prediction: Prediction | None
     label: str | None = Field(description="the true class, if the caller gave it")
     correct: bool | None = Field(description="whether the prediction is the label; null without one")
-    radius: float | None = Field(description="l2 radius in the certified space, rounded down")
+    radius: float | None = Field(description="l2 radius in the certified space, rounded down; a gate's: the one tested")
     radius_unit: str
     snr_cert_db: float | None = Field(
         description="20 log10(norm of the certified waveform / radius) in dB, rounded up; lower is stronger; "
-        "null for features and for a silent clip"
+        "a gate's: the target; null for features and for a silent clip"
     )
     p_a_lower: float | None = Field(
         description="lower confidence bound, under noise, of the probability of the class that selection chose"
     )
-    saturated: bool = Field(description="all votes agreed: more samples would prove more")
-    radius_ceiling: float = Field(description="the radius that unanimous votes would have given")
+    saturated: bool = Field(description="all votes agreed: more samples would prove more; false for a gate")
+    radius_ceiling: float = Field(description="the radius that unanimous votes would have given, slack included")
     snr_floor_db: float | None = Field(description="the SNR of that ceiling: no certificate of this plan goes below it")
+    gate: GateRecord | None = Field(description="null where no target SNR was asked for")
     contract: ContractRecord
     file_domain: FileDomainRecord | None = Field(
         description="null for features (a ball of features is no ball of audio), for an abstention, and where the "
@@ -186,8 +229,9 @@ class CertifiedCertificate(CertificateBase):
     """With confidence 1 - alpha, the smoothed classifier holds its answer on the ball."""
 
     outcome: Literal["certified"] = "certified"
+    verdict: Literal["certified"] | None
     prediction: Prediction
-    radius: float = Field(description="l2 radius in the certified space, rounded down", gt=0)
+    radius: float = Field(description="l2 radius in the certified space, rounded down; a gate's: the one tested", gt=0)
     p_a_lower: float = Field(
         description="lower confidence bound, under noise, of the probability of the predicted class"
     )
@@ -197,6 +241,7 @@ class AbstainedCertificate(CertificateBase):
     """The votes do not support any radius. An honest answer, not an error."""
 
     outcome: Literal["abstained"] = "abstained"
+    verdict: Literal["refuted", "undecided", "abstained"] | None
     prediction: None = None
     correct: None = None
     radius: None = None

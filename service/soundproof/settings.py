@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     devices: str = Field(
         "auto", description="comma-separated torch devices, one worker each; auto: every GPU, else cpu"
     )
+    cores: int = Field(0, ge=0, le=1024, description="cores that a worker on the CPU computes on; 0: all it may use")
     model_memory_bytes: int = Field(
         2 << 30, ge=1, description="models that one worker holds in memory, by the size of their files"
     )

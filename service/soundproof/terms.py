@@ -1,4 +1,4 @@
-"""The terms in which a clip and a model agree: sample rates and gain policies. Imports nothing of this package."""
+"""The terms in which a clip and a model agree: rates, gain policies, precisions. Imports nothing of this package."""
 
 import math
 from dataclasses import dataclass
@@ -14,6 +14,13 @@ class GainPolicy(StrEnum):
     RMS = "rms"  # RMS(x) = target
     PEAK = "peak"  # max |x| = target
     NONE = "none"  # s = 1
+
+
+class Precision(StrEnum):
+    """The numbers in which a network computes behind its front end, whose own are float32 always."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
 
 
 @dataclass(frozen=True)

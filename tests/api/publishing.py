@@ -61,6 +61,7 @@ def counts_of(place: Path) -> list[int]:
         bound=BoundName.CLOPPER_PEARSON,
         seed=SEED,
         clip_sha256=waveform.digest,
+        dimension=manifest.clip_samples,
     )
     clip = prepare(
         waveform, sample_rate_hz=manifest.sample_rate_hz, clip_samples=manifest.clip_samples, gain=manifest.gain

@@ -16,6 +16,7 @@ from soundproof.api.metrics import Metrics
 from soundproof.api.registry import Registry
 from soundproof.engine.admission import Limits
 from soundproof.engine.pool import Pool
+from soundproof.engine.slot import Share
 from soundproof.errors import ModelRefused, ModelUnavailable, UnknownModel
 from soundproof.nets.manifest import MANIFEST
 
@@ -27,7 +28,7 @@ def registry(tmp_path: Path) -> Callable[..., Registry]:
     def made(default: str = "") -> Registry:
         metrics = Metrics()
         limits = Limits(runs=1, cost=1, audio_bytes=1)
-        pool = Pool(devices=("cpu",), limits=limits, observer=metrics, model_memory_bytes=1 << 20)
+        pool = Pool(devices=("cpu",), limits=limits, observer=metrics, share=Share(model_memory_bytes=1 << 20))
         return Registry(tmp_path, default, pool, metrics)
 
     return made

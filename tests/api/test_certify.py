@@ -218,3 +218,25 @@ def test_a_client_that_leaves_stops_its_certification(service: Service) -> None:
         else:
             pytest.fail("the abandoned certification still holds its place")
     certify(service, n=200)
+
+
+def test_a_certificate_in_bfloat16_is_one_of_another_classifier(service: Service) -> None:
+    fields = {"model": "speech-commands-12", "n": 200, "seed": 5}
+    full, half = (certify(service, YES.read_bytes(), precision=name, **fields) for name in ("float32", "bfloat16"))
+    assert (full["sampling"]["precision"], half["sampling"]["precision"]) == ("float32", "bfloat16")
+    assert full["sampling"]["backend"].startswith("torch ")
+    assert half["prediction"] == full["prediction"]
+    assert half["certificate_id"] != full["certificate_id"]
+    assert certify(service, YES.read_bytes(), **fields)["certificate_id"] == full["certificate_id"]
+    assert "bfloat16" in half["statement"]
+    assert "bfloat16" not in full["statement"]
+
+
+def test_a_model_that_has_no_such_precision_says_which_it_has(service: Service) -> None:
+    with service.client() as client:
+        answer = client.post("/certify", files={"audio": CLIP}, data={"precision": "bfloat16"})
+        listed = {model["name"]: model["precisions"] for model in client.get("/models").json()["models"]}
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_plan"
+    assert answer.json()["hint"] == "It computes in float32."
+    assert listed["speech-commands-12"] == ["float32", "bfloat16"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT, Service
 
-from soundproof.api import problems
+from soundproof.api import examples, problems
 from soundproof.api.app import create_app
-from soundproof.api.form import CertifyFields
+from soundproof.api.fields import CertifyFields
 from soundproof.settings import Settings
 
 COMMITTED = json.loads((ROOT / "openapi" / "openapi.json").read_text())
@@ -96,4 +96,6 @@ def test_every_operation_has_a_summary() -> None:
 def test_the_example_is_a_certificate_as_the_service_issues_them(service: Service) -> None:
     example = COMMITTED["paths"]["/certify"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
     schema = COMMITTED["components"]["schemas"]["CertifiedCertificate"]
-    assert example.keys() == schema["properties"].keys()
+    assert examples.certificate().keys() == schema["properties"].keys()
+    # FastAPI leaves nulls out of what it describes: here those of a certificate without a gate.
+    assert example.keys() == {key for key, value in examples.certificate().items() if value is not None}

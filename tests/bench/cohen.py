@@ -3,11 +3,12 @@
 Batches of 100, torch's own Gaussian noise, the network as trained: batch norms in place, float32, default layout.
 """
 
-import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from scipy.stats import beta, norm
+from tests.bench.case import Case, Outcome
 from torch import Tensor
 
 from soundproof.nets.classifier import LogMelCnn
@@ -27,20 +28,30 @@ def plain_network(folder: Path) -> LogMelCnn:
     return network.eval()
 
 
+def certify(network: LogMelCnn, x: Tensor, case: Case, classes: int, batch: int = BATCH) -> Outcome:
+    """`x`: (time,) float32; `batch`: noise samples at a time."""
+    selection = sample(network, x, case.sigma, case.n0, classes, batch)
+    top = selection.index(max(selection))
+    count = sample(network, x, case.sigma, case.n, classes, batch)[top]
+    radius = certified_radius(count, case)
+    return Outcome(top=top, count=count, n=case.n, votes=case.n0 + case.n, radius=radius)
+
+
+def certified_radius(count: int, case: Case) -> float | None:
+    """sigma * Phi^-1(p_lower), p_lower being the Clopper-Pearson bound, as the paper's own code takes it from a beta
+    distribution; None where it is not above 1/2."""
+    if count == 0:
+        return None
+    lower = float(beta.ppf(case.alpha, count, case.n - count + 1))
+    return case.sigma * float(norm.ppf(lower)) if lower > 0.5 else None
+
+
 @torch.no_grad()
-def certify(network: LogMelCnn, x: Tensor, sigma: float, n0: int, n: int, classes: int) -> tuple[list[int], float]:
-    """Estimation counts by class, and the seconds that n0 + n votes took. `x`: (time,) float32."""
-    started = time.perf_counter()
-    sample(network, x, sigma, n0, classes)
-    counts = sample(network, x, sigma, n, classes)
-    return counts, time.perf_counter() - started
-
-
-def sample(network: LogMelCnn, x: Tensor, sigma: float, n: int, classes: int) -> list[int]:
+def sample(network: LogMelCnn, x: Tensor, sigma: float, n: int, classes: int, batch: int = BATCH) -> list[int]:
     counts = torch.zeros(classes, dtype=torch.int64)
     while n > 0:
-        batch = x.repeat((min(BATCH, n), 1))
-        n -= len(batch)
-        votes = network(batch + sigma * torch.randn_like(batch)).argmax(1)
+        clips = x.repeat((min(batch, n), 1))
+        n -= len(clips)
+        votes = network(clips + sigma * torch.randn_like(clips)).argmax(1)
         counts += torch.bincount(votes, minlength=classes)
     return [int(count) for count in counts]

@@ -6,40 +6,25 @@ Starts `soundproof serve` with the bundled models on 127.0.0.1, measures, prints
 """
 
 import argparse
-import os
-import platform
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
-import torch
 from tests.bench import cohen
+from tests.bench.case import MIB, MODEL, MODELS, N0, SIGMA, Case, N, waveform
+from tests.bench.machine import described
+from tests.bench.server import post, running
 
-from soundproof.audio import wav
-from soundproof.audio.prepare import prepare
 from soundproof.nets.manifest import read_manifest
-
-ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "models" / "speech-commands-12"
-YES = ROOT / "tests" / "clips" / "yes.wav"
-N0, N, SIGMA = 100, 10_000, 0.02
-MIB = 1 << 20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200, help="small requests for the memory figures")
     requests = parser.parse_args().requests
-    print(f"{processor()}, {os.cpu_count()} cores; torch {torch.__version__}; {platform.python_version()}\n")
+    print(f"{described()}\n")
     rows: list[tuple[str, str]] = []
     with running() as (process, client, ready_s):
         rows.append(("from start to ready", f"{ready_s:.1f} s"))
@@ -56,42 +41,6 @@ def main() -> None:
     print("| measured | value |\n|---|---|")
     for name, value in rows:
         print(f"| {name} | {value} |")
-
-
-@contextmanager
-def running() -> Iterator[tuple[psutil.Process, httpx.Client, float]]:
-    """The service, ready: its process, a client, and the seconds it took."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_LOG_LEVEL": "warning"}
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "soundproof", "serve"], cwd=ROOT, env=environment)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
-            wait_until(lambda: client.get("/readyz").is_success)
-            yield psutil.Process(process.pid), client, time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    for _ in range(600):
-        try:
-            if ready():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError("the service did not get ready within 30 s")
-
-
-def post(client: httpx.Client, **fields: Any) -> dict[str, Any]:
-    started = time.perf_counter()
-    answer = client.post("/certify", files={"audio": YES.read_bytes()}, data={k: str(v) for k, v in fields.items()})
-    answer.raise_for_status()
-    return {"seconds": time.perf_counter() - started, **answer.json()}
 
 
 def liveness(client: httpx.Client) -> list[tuple[str, str]]:
@@ -125,21 +74,13 @@ def memory(process: psutil.Process, client: httpx.Client, requests: int) -> list
 
 
 def plain_loop() -> float:
-    manifest = read_manifest(MODEL)
-    clip = wav.read(YES.read_bytes())
-    x = prepare(
-        clip, sample_rate_hz=manifest.sample_rate_hz, clip_samples=manifest.clip_samples, gain=manifest.gain
-    ).x.float()
-    network = cohen.plain_network(MODEL)
-    cohen.sample(network, x, SIGMA, 500, len(manifest.classes))
-    return cohen.certify(network, x, SIGMA, N0, N, len(manifest.classes))[1]
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+    """Seconds of one certification."""
+    manifest, network = read_manifest(MODELS / MODEL), cohen.plain_network(MODELS / MODEL)
+    x, classes = waveform(manifest), len(manifest.classes)
+    cohen.sample(network, x, SIGMA, 500, classes)
+    started = time.perf_counter()
+    cohen.certify(network, x, Case(), classes)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python -m tests.bench.stages
 
-Each row is a fresh process, since glibc reads its tunables at start. Milliseconds per noise sample, medians. Prints
-Markdown; nothing here asserts.
+Each row is a fresh process, since glibc reads its tunables at start. Every core does the same at the same time, each by
+itself, as in the worker. Milliseconds per noise sample of all cores together, medians. Prints Markdown; nothing here
+asserts.
 """
 
 import os
@@ -15,12 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from soundproof.engine.child import ENVIRONMENT
+from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.folder import load
-from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.lanes import Lanes, usable_cores
+from soundproof.smoothing.noise import GROUP_SAMPLES, standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
-from soundproof.smoothing.plan import BLOCK_SAMPLES
+from soundproof.terms import Precision
 
 MODEL = Path(__file__).parents[2] / "models" / "speech-commands-12"
 KEPT = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=4294967296"
@@ -29,17 +33,18 @@ VARIANTS = {
     "memory kept (`mmap_threshold`, `trim_threshold`)": KEPT,
     "and in huge pages (`hugetlb=1`): what the worker sets": ENVIRONMENT["GLIBC_TUNABLES"],
 }
-CHUNKS = (32, 128)
+CHUNKS = (16, 64)
 REPEATS, ROUNDS = 6, 3
-SIGMA = 0.02
+SIGMA, SAMPLES = 0.02, 16_000
+GROUP = GROUP_SAMPLES["cpu"]
 
 
 def main() -> None:
     if sys.argv[1:] == ["measure"]:
         print(" | ".join(f"{value:.2f}" for value in measure()))
         return
-    parts = " | ".join(f"log-mel, {chunk} | CNN, {chunk}" for chunk in CHUNKS)
-    print(f"| | noise (torch's) | noise (ours) | adding it | {parts} |\n|{'---|' * (4 + 2 * len(CHUNKS))}")
+    parts = " | ".join(f"log-mel, {chunk} | CNN, {chunk} | CNN in bfloat16, {chunk}" for chunk in CHUNKS)
+    print(f"| | noise (torch's) | noise (ours) | adding it | {parts} |\n|{'---|' * (4 + 3 * len(CHUNKS))}")
     rounds: dict[str, list[list[float]]] = {name: [] for name in VARIANTS}
     for _ in range(ROUNDS):  # the variants alternate, so that what else the machine does falls on all of them
         for name, tunables in VARIANTS.items():
@@ -52,35 +57,50 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in medians) + " |")
 
 
-@torch.inference_mode()
 def measure() -> list[float]:
+    torch.set_num_threads(1)
     classifier = load(MODEL).classifier
-    point = torch.randn(16_000, dtype=torch.float64)
-    key, shape = stream_key("bench"), (BLOCK_SAMPLES, len(point))
+    assert isinstance(classifier, LogMelCnn)
+    rounded = classifier.at(Precision.BFLOAT16)
+    point = torch.randn(SAMPLES, dtype=torch.float64)
+    key, shape = stream_key("bench"), (GROUP, SAMPLES)
     noise = standard_normal(key, Stage.ESTIMATION, 0, shape)
-    generator = torch.Generator().manual_seed(1)
-    times = [
-        per_sample(lambda: torch.randn(shape, generator=generator)),
-        per_sample(lambda: standard_normal(key, Stage.ESTIMATION, 0, shape)),
-        per_sample(lambda: [(point + SIGMA * chunk.double()).float() for chunk in torch.split(noise, CHUNKS[0])]),
-    ]
-    features = classifier.features(noise)
+
+    def torchs() -> Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+    def ours() -> Tensor:
+        return standard_normal(key, Stage.ESTIMATION, 0, shape)
+
+    def added() -> list[Tensor]:
+        return [(point + SIGMA * chunk.double()).float() for chunk in torch.split(noise, CHUNKS[0])]
+
+    lanes = Lanes(usable_cores())
+    times = [per_sample(work, GROUP, lanes) for work in (torchs, ours, added)]
     for size in CHUNKS:
-        waves, images = torch.split(noise, size), torch.split(features, size)
-        times.append(per_sample(lambda waves=waves: [classifier.features(chunk) for chunk in waves]))  # type: ignore[misc]
-        times.append(per_sample(lambda images=images: [classifier.head(chunk) for chunk in images]))  # type: ignore[misc]
+        waves = standard_normal(key, Stage.ESTIMATION, 1, (size, SAMPLES))
+        with torch.inference_mode():
+            images = classifier.features(waves)
+        for network, chunk in ((classifier.features, waves), (classifier.head, images), (rounded.head, images)):
+            times.append(per_sample(lambda network=network, chunk=chunk: network(chunk), size, lanes))  # type: ignore[misc]
     return times
 
 
-def per_sample(work: Callable[[], object]) -> float:
-    """Milliseconds for one of the BLOCK_SAMPLES noise samples that `work` handles."""
-    work()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
+def per_sample(work: Callable[[], object], samples: int, lanes: Lanes) -> float:
+    """Milliseconds for one of the noise samples that `work` handles, all lanes working at once."""
+
+    @torch.inference_mode()
+    def repeated(_: int) -> float:
         work()
-        seconds.append(time.perf_counter() - started)
-    return 1e3 * statistics.median(seconds) / BLOCK_SAMPLES
+        seconds = []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - started)
+        return statistics.median(seconds)
+
+    each = lanes.map(repeated, range(lanes.count))
+    return 1e3 * statistics.mean(each) / samples / lanes.count
 
 
 if __name__ == "__main__":

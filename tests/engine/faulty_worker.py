@@ -14,6 +14,7 @@ from soundproof.nets import folder
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract
+from soundproof.smoothing.lanes import Lanes
 from soundproof.smoothing.plan import Block, Plan
 
 real_vote_all = voting.vote_all
@@ -26,13 +27,13 @@ def main(fault: str, argument: str, fd: str) -> None:
         Path(argument).touch()
 
     def vote_all(
-        contract: Contract, point: Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int
+        contract: Contract, point: Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int, lanes: Lanes
     ) -> list[Votes]:
         if first_life or (fault == "holds-at-most" and chunk_samples > int(argument)):
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
         if fault == "dies-at-sigma" and plan.sigma == float(argument):
             os.kill(os.getpid(), signal.SIGKILL)
-        return real_vote_all(contract, point, plan, blocks, chunk_samples)
+        return real_vote_all(contract, point, plan, blocks, chunk_samples, lanes)
 
     def load(place: Path, device: torch.device) -> folder.Model:
         match fault:

@@ -13,6 +13,7 @@ from soundproof.engine.child import Child
 from soundproof.engine.pool import Pool
 from soundproof.engine.protocol import Source
 from soundproof.engine.run import Finished
+from soundproof.engine.slot import Share
 
 
 class House:
@@ -54,7 +55,7 @@ async def house(*offered: Source, budget: int = 100, devices: int = 1, **worker:
             devices=tuple(f"cpu:{index}" for index in range(devices)),
             limits=Limits(runs=1000, cost=1e12, audio_bytes=1 << 20),
             observer=watch,
-            model_memory_bytes=budget,
+            share=Share(model_memory_bytes=budget),
         )
         pool.offer(offered)
         pool.start()

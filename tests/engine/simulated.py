@@ -29,7 +29,8 @@ from soundproof.engine.protocol import (
 )
 from soundproof.errors import ModelRefused, WorkerFault
 from soundproof.smoothing.certification import Geometry, Votes
-from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
+from soundproof.smoothing.gated import question_of
+from soundproof.smoothing.plan import BoundName, ContractName, NoiseName, Plan, TransformName
 from soundproof.terms import GainPolicy
 
 CLASSES = 2
@@ -75,6 +76,7 @@ def plan(source: Source, n: int = 300) -> Plan:
         bound=BoundName.CLOPPER_PEARSON,
         seed=1,
         clip_sha256="00",
+        dimension=4,
     )
 
 
@@ -127,7 +129,7 @@ class SimulatedWorker:
     def _take(self, message: ToWorker) -> None:
         match message:
             case Start(device=device):
-                self._answers.append(Ready(device=device, precision="float32", generator="none", blocks_per_message=1))
+                self._answers.append(Ready(device, dict.fromkeys(NoiseName, "none"), blocks_per_message=1))
             case Load(source) if source.name in self.dies_loading:
                 self.kill()
             case Load(source) if source.name in self.hangs_loading:
@@ -147,7 +149,7 @@ class SimulatedWorker:
             case Begin(run, begun, _):
                 self._expect(begun.model_digest in self.held, f"a run of {begun.model_digest} is begun without it")
                 self.runs[run] = begun.model_digest
-                self._answers.append(ClipPrepared(run, FACTS))
+                self._answers.append(ClipPrepared(run, FACTS, "simulated", question_of(begun, FACTS.norm)))
             case Work(run, _) if run in self.runs and self.held[self.runs[run]].name in self.dies_voting:
                 self.kill()
             case Work(run, _) if run in self.runs and self.held[self.runs[run]].name in self.fails_voting:

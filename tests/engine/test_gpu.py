@@ -1,5 +1,6 @@
 """The same engine on a CUDA device; skipped without one."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,7 @@ async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(contract
         bound=BoundName.CLOPPER_PEARSON,
         seed=1,
         clip_sha256="00",
+        dimension=math.prod(manifest.feature_shape) if contract is ContractName.FEATURE else manifest.clip_samples,
     )
     async with running(source_of(BUNDLED), Watch(), devices=("cuda:0",)) as pool:
         finished = await pool.certify(plan, source_of(BUNDLED), wav.read(YES.read_bytes()), manifest.clip_samples)

@@ -19,6 +19,7 @@ from soundproof.engine.child import WORKER
 from soundproof.engine.pool import Pool
 from soundproof.engine.protocol import Source
 from soundproof.engine.run import Run
+from soundproof.engine.slot import Share
 from soundproof.errors import DeviceMemoryExhausted, ModelUnavailable, QueueFull, SilentAudio, WorkerFault, WorkerLost
 from soundproof.nets.manifest import WEIGHTS, read_manifest
 from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
@@ -96,6 +97,7 @@ def plan_for(folder: Path, *, n: int = 20_000, sigma: float = 0.5) -> Plan:
         bound=BoundName.CLOPPER_PEARSON,
         seed=7,
         clip_sha256="00",
+        dimension=manifest.clip_samples,
     )
 
 
@@ -114,7 +116,7 @@ async def running(
         devices=devices,
         limits=Limits(runs=runs, cost=1e12, audio_bytes=1 << 26),
         observer=watch,
-        model_memory_bytes=memory_bytes,
+        share=Share(model_memory_bytes=memory_bytes),
         worker_command=command,
     )
     pool.offer([source, *others])
@@ -284,7 +286,7 @@ async def test_scarce_memory_halves_the_chunk_and_the_outcome_is_the_same(
     async with running(source, Watch()) as pool:
         roomy = await pool.certify(plan, source, waveform, SAMPLES)
     watch = Watch()
-    async with running(source, watch, command=faulty("holds-at-most", "16")) as pool:
+    async with running(source, watch, command=faulty("holds-at-most", "4")) as pool:
         scarce = await pool.certify(plan, source, waveform, SAMPLES)
     assert scarce.outcome == roomy.outcome
     assert watch.losses == 0

@@ -1,6 +1,7 @@
 """What a worker keeps for each of its models."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -13,6 +14,7 @@ from soundproof.nets import folder
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract
+from soundproof.smoothing.lanes import Lanes
 from soundproof.smoothing.plan import Block, Plan
 
 
@@ -22,9 +24,9 @@ def test_a_model_that_takes_much_memory_gets_smaller_chunks_and_the_others_do_no
     chunks: list[tuple[str, int]] = []
 
     def vote_all(
-        contract: Contract, point: torch.Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int
+        contract: Contract, point: torch.Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int, lanes: Lanes
     ) -> list[Votes]:
-        if plan.model == "large" and chunk_samples > 8:
+        if plan.model == "large" and chunk_samples > 4:
             raise torch.OutOfMemoryError
         chunks.append((plan.model, chunk_samples))
         return []
@@ -32,13 +34,14 @@ def test_a_model_that_takes_much_memory_gets_smaller_chunks_and_the_others_do_no
     probed: list[int] = []
     monkeypatch.setattr(voting, "vote_all", vote_all)
     monkeypatch.setattr(folder, "hold_to_independence", lambda _model, _device, size: probed.append(size))
-    worker = Worker(cast(Link, None), torch.device("cpu"), 32)
+    worker = Worker(cast(Link, None), torch.device("cpu"), Lanes(1))
+    model = cast(folder.Model, SimpleNamespace(most_clips=lambda _device: 16))
     large, small = (_Run(plan(source(name, 1)), cast(Contract, None), torch.zeros(1)) for name in ("large", "small"))
     for run in (large, small):
-        worker.models[run.plan.model_digest] = cast(folder.Model, None)
+        worker.models[run.plan.model_digest] = model
     for run in (large, small, large):
         worker._vote(run, ())
-    assert probed == [16, 8]  # a model was held to its promise at the first size only
-    assert chunks == [("large", 8), ("small", 32), ("large", 8)]
+    assert probed == [8, 4]  # a model was held to its promise at the first size only
+    assert chunks == [("large", 4), ("small", 16), ("large", 4)]
     worker._do(Unload(large.plan.model_digest))
     assert worker.smaller_chunks == {}

@@ -12,10 +12,10 @@ from tests.nets.pt2_files import BATCH, CLASSES, CLIP, PROGRAM, Tiny, refusal, s
 from torch import Tag, Tensor, nn
 
 from soundproof.nets.checked import CHECKED
+from soundproof.nets.chunk import MOST_CLIPS
 from soundproof.nets.exported import load
 from soundproof.nets.operators import ATEN, HELD
 from soundproof.nets.pt2_program import LARGEST_BATCH
-from soundproof.smoothing.voting import CHUNK_SAMPLES
 
 CPU = torch.device("cpu")
 
@@ -96,7 +96,7 @@ def test_every_listed_overload_is_torchs_and_pure_or_held_to_be() -> None:
 
 
 def test_the_largest_batch_is_the_one_that_certification_runs() -> None:
-    assert max(CHUNK_SAMPLES.values()) <= LARGEST_BATCH
+    assert max(MOST_CLIPS.values()) <= LARGEST_BATCH
 
 
 class InPlace(Tiny):

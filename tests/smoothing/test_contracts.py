@@ -13,14 +13,13 @@ from torch import Tensor
 from soundproof.nets.classifier import Linear, LogMelCnn
 from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.smoothing.contracts import (
-    INVALID,
     Contract,
     FeatureContract,
     PostProcessedContract,
     WaveformContract,
     contract_for,
-    votes,
 )
+from soundproof.smoothing.counting import INVALID, votes
 from soundproof.smoothing.plan import ContractName, TransformName
 
 SAMPLES, CLASSES = 600, 3

@@ -20,10 +20,11 @@ from soundproof.audio.prepare import Prepared, prepare
 from soundproof.nets.classifier import Linear
 from soundproof.smoothing.certification import Geometry
 from soundproof.smoothing.contracts import contract_for
-from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.counting import norm_ratios
+from soundproof.smoothing.noise import block_normal
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import ContractName, TransformName
-from soundproof.smoothing.voting import geometry, norm_ratios, vote
+from soundproof.smoothing.voting import geometry, vote
 
 SIGMA, N0, SAMPLES = 0.0025, 100, 16_000
 SPEECH_COMMANDS = ROOT.parent / "shared" / "data" / "speech_commands"
@@ -88,7 +89,7 @@ def recorded() -> dict[TransformName, Geometry]:
     for number, chosen in enumerate(balanced(test, data.classes, CLIPS_PER_CLASS)):
         clip = prepare(chosen.read(), sample_rate_hz=16_000, clip_samples=SAMPLES, gain=RMS_GAIN)
         stream = plan_with(clip_sha256=str(number)).noise_stream
-        perturbation = SIGMA * standard_normal(stream, Stage.SELECTION, 0, (N0, SAMPLES)).double()
+        perturbation = SIGMA * block_normal(stream, Stage.SELECTION, 0, (N0, SAMPLES)).double()
         noised = (clip.x + perturbation).float()
         for transform in TransformName:
             plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform, sigma=SIGMA, n0=N0)

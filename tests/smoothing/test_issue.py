@@ -88,9 +88,10 @@ ABSTAINED = Abstained(
 CIRCUMSTANCES = Circumstances(
     audio_sha256="cd" * 32,
     generator="numpy philox-4x64, ziggurat, float32",
+    backend="torch 2.11.0",
     label=None,
     seed_source="service",
-    compute=Compute(device="cpu", precision="float32", queue_s=0.1, run_s=1.5, samples_per_second=6_733.3),
+    compute=Compute(device="cpu", queue_s=0.1, run_s=1.5, samples_per_second=6_733.3),
 )
 
 

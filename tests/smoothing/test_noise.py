@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom, kstest, norm
 from torch import Tensor
 
-from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.noise import block_normal, standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
 
 FALSE_ALARM = 1e-6
@@ -128,6 +128,15 @@ def test_the_tails_hold_as_many_draws_as_they_should(draws: NDArray[np.float64],
     assert binom.isf(1 - FALSE_ALARM / 2, len(draws), share) <= beyond <= binom.isf(FALSE_ALARM / 2, len(draws), share)
 
 
+def test_a_block_is_drawn_in_groups_of_their_own_addresses() -> None:
+    """So that a block's noise does not depend on who draws which part of it, and a shorter block is its beginning."""
+    block = block_normal(KEY, Stage.ESTIMATION, 5, (100, 50))
+    groups = [standard_normal(KEY, Stage.ESTIMATION, 5, (32, 50), group=group) for group in range(4)]
+    assert torch.equal(block, torch.cat(groups)[:100])
+    assert torch.equal(block_normal(KEY, Stage.ESTIMATION, 5, (40, 50)), block[:40])
+    assert len({tuple(group[0].tolist()) for group in groups}) == 4
+
+
 def test_noise_does_not_depend_on_threads() -> None:
     expected = [standard_normal(KEY, Stage.ESTIMATION, block, BLOCK) for block in range(16)]
     threads = torch.get_num_threads()
@@ -150,11 +159,14 @@ def test_noise_leaves_the_global_generators_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "block"), [(Stage.SELECTION, 0), (Stage.ESTIMATION, 78_124), (Stage.TRAINING, 2**40)]
+    ("stage", "block", "group"),
+    [(Stage.SELECTION, 0, 3), (Stage.ESTIMATION, 78_124, 0), (Stage.ESTIMATION, 0, 2047), (Stage.TRAINING, 2**40, 0)],
 )
-def test_an_address_owns_2_to_the_128_counter_values(monkeypatch: pytest.MonkeyPatch, stage: Stage, block: int) -> None:
-    """Philox's counter counts up from (0, 0, block, stage), least word first: a draw stays in its address as long as
-    the two lower words do not overflow, and the largest draw there can be leaves even the second untouched."""
+def test_an_address_owns_2_to_the_64_counter_values(
+    monkeypatch: pytest.MonkeyPatch, stage: Stage, block: int, group: int
+) -> None:
+    """Philox's counter counts up from (0, group, block, stage), least word first: a draw stays in its address as long
+    as the lowest word does not overflow, which the largest draw there can be does not bring about."""
     made: list[np.random.Philox] = []
     philox = np.random.Philox
 
@@ -163,9 +175,9 @@ def test_an_address_owns_2_to_the_128_counter_values(monkeypatch: pytest.MonkeyP
         return made[-1]
 
     monkeypatch.setattr(np.random, "Philox", keep)
-    drawn = standard_normal(KEY, stage, block, BLOCK).numel()
+    drawn = standard_normal(KEY, stage, block, BLOCK, group=group).numel()
     counter = [int(word) for word in made[0].state["state"]["counter"]]
-    assert counter[1:] == [0, block, int(stage)]
+    assert counter[1:] == [group, block, int(stage)]
     assert drawn / 16 < counter[0] < drawn  # eight 32-bit words a count, nearly one word a draw
     largest = 65_536 * 60 * 192_000  # the largest block of the longest clip
     assert largest * 16 < 2**64

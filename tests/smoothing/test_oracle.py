@@ -29,7 +29,7 @@ from torch import Tensor
 
 from soundproof.audio.prepare import Prepared
 from soundproof.nets.classifier import Linear
-from soundproof.smoothing import certification, voting
+from soundproof.smoothing import certification, counting, voting
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Tally, decide
 from soundproof.smoothing.contracts import contract_for
 from soundproof.smoothing.noise import standard_normal
@@ -225,10 +225,10 @@ def test_a_radius_at_twice_the_sigma_is_caught() -> None:
 
 
 def test_noise_a_fifth_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_small(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: object) -> Tensor:
-        return 0.8 * standard_normal(key, stage, block, shape)
+    def too_small(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: object, group: int) -> Tensor:
+        return 0.8 * standard_normal(key, stage, block, shape, group=group)
 
-    monkeypatch.setattr(voting, "standard_normal", too_small)
+    monkeypatch.setattr(counting, "standard_normal", too_small)
     found = cases_of_two_classes("waveform")
     assert false_certificates(found, ALPHA) > allowed(ALPHA)
     assert false_certificates(found, LOOSE_ALPHA) > allowed(LOOSE_ALPHA)
@@ -237,9 +237,9 @@ def test_noise_a_fifth_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 def test_one_draw_of_noise_for_all_votes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Votes that are not independent: every block gets the same few draws again."""
 
-    def repeated(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: object) -> Tensor:
+    def repeated(key: bytes, stage: Stage, block: int, shape: tuple[int, ...], device: object, group: int) -> Tensor:
         few = standard_normal(key, Stage.SELECTION, 0, (8, *shape[1:]))
         return few.repeat(-(-shape[0] // 8), *(1 for _ in shape[1:]))[: shape[0]]
 
-    monkeypatch.setattr(voting, "standard_normal", repeated)
+    monkeypatch.setattr(counting, "standard_normal", repeated)
     assert false_certificates(cases_of_two_classes("waveform"), ALPHA) > allowed(ALPHA)

@@ -11,7 +11,7 @@ from tests.smoothing.plans import plan_with
 
 from soundproof.errors import ImpossiblePlan, InvalidPlan
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import Block, BoundName, ContractName, TransformName
+from soundproof.smoothing.plan import BoundName, ContractName, TransformName
 from soundproof.stats.radius import radius_ceiling
 
 unhurried = settings(deadline=None, derandomize=True)
@@ -99,21 +99,6 @@ def test_blocks_partition_the_samples_of_each_stage(n0: int, n: int, block_sampl
         assert all(block.samples == block_samples for block in blocks[:-1])
         assert 1 <= blocks[-1].samples <= block_samples
     assert plan.blocks(Stage.TRAINING) == ()
-
-
-@unhurried
-@given(
-    n=st.integers(10, 1_000),
-    block_samples=st.integers(1, 300),
-    index=st.integers(-3, 1_100),
-    samples=st.integers(0, 301),
-    stage=st.sampled_from(Stage),
-)
-def test_a_plan_knows_its_own_blocks(n: int, block_samples: int, index: int, samples: int, stage: Stage) -> None:
-    plan = plan_with(n=n, block_samples=block_samples)
-    block = Block(stage, index, samples)
-    assert (block in plan) == (block in plan.blocks(stage))
-    assert all(own in plan for own in plan.blocks(stage))
 
 
 @pytest.mark.parametrize(

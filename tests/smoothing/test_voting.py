@@ -13,15 +13,16 @@ from torch import Tensor
 
 from soundproof.audio import wav
 from soundproof.audio.prepare import Prepared, prepare
-from soundproof.nets.chunk import chunk_clips
+from soundproof.nets.chunk import MOST_VALUES, chunk_clips
 from soundproof.nets.classifier import Classifier, Linear
 from soundproof.nets.folder import load
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import contract_for
-from soundproof.smoothing.noise import standard_normal
+from soundproof.smoothing.lanes import Lanes
+from soundproof.smoothing.noise import GROUP_SAMPLES, block_normal
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, ContractName, Plan, TransformName
-from soundproof.smoothing.voting import geometry, vote, vote_all
+from soundproof.smoothing.voting import geometry, together, vote, vote_all
 
 SAMPLES, CLASSES, SIGMA = 500, 3, 0.5
 CLIP = prepared(np.random.default_rng(0).standard_normal(SAMPLES), RMS_GAIN)
@@ -41,7 +42,7 @@ def draw(plan: Plan, classifier: Classifier, block: Block, chunk_samples: int = 
 
 def noised_points(plan: Plan, block: Block) -> Floats:
     """(samples, time) float64: the clip and the noise of a block, added up here."""
-    noise = standard_normal(plan.noise_stream, block.stage, block.index, (block.samples, SAMPLES))
+    noise = block_normal(plan.noise_stream, block.stage, block.index, (block.samples, SAMPLES))
     points: Floats = CLIP.x.numpy() + plan.sigma * noise.double().numpy()
     return points
 
@@ -89,6 +90,33 @@ def test_votes_of_several_blocks_come_in_order() -> None:
     assert found == [draw(plan, classifier, block) for block in blocks]
     assert [votes.total for votes in found] == [128, 128, 44]
     assert found[0].counts != found[1].counts
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_votes_do_not_depend_on_the_number_of_cores(count: int) -> None:
+    plan, classifier = plan_with(n=300), Sawtooth(SAMPLES, CLASSES)
+    contract = contract_for(plan, classifier, CLIP)
+    blocks = (*plan.blocks(Stage.SELECTION), *plan.blocks(Stage.ESTIMATION))
+    shared = vote_all(contract, contract.anchor(CLIP), plan, blocks, 8, Lanes(count))
+    assert shared == [draw(plan, classifier, block) for block in blocks]
+
+
+def test_small_blocks_are_computed_together_as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a block is drawn at once and several fill a chunk; the votes are still each block's own."""
+    monkeypatch.setitem(GROUP_SAMPLES, "cpu", 10_000)
+    monkeypatch.setitem(MOST_VALUES, "cpu", 512 * SAMPLES)
+    plan, classifier = plan_with(n0=40, n=600), Sawtooth(SAMPLES, CLASSES)
+    contract = contract_for(plan, classifier, CLIP)
+    blocks = (*plan.blocks(Stage.SELECTION), *plan.blocks(Stage.ESTIMATION))
+    pieces = together(blocks, 10_000, 512)
+    assert [[(each.block, each.samples) for each in piece] for piece in pieces] == [
+        [(0, 40)],
+        [(0, 128), (1, 128), (2, 128), (3, 128)],
+        [(4, 88)],
+    ]
+    found = vote_all(contract, contract.anchor(CLIP), plan, blocks, 512)
+    assert found == [draw(plan, classifier, block, 16) for block in blocks]
+    assert [votes.geometry.samples for votes in found] == [40, 0, 0, 0, 0, 0]
 
 
 def test_the_stage_and_the_seed_give_other_votes() -> None:
@@ -163,12 +191,12 @@ def test_every_batch_has_the_size_that_the_model_was_probed_at() -> None:
         block = Block(Stage.ESTIMATION, 0, 100)
         votes = draw(plan_with(n=100), Looking(SAMPLES, CLASSES), block, chunk_samples)
         assert votes.total == 100
-        assert set(seen) == {min(chunk_samples, chunk_clips(torch.device("cpu"), SAMPLES))}
+        assert set(seen) == {chunk_clips(torch.device("cpu"), SAMPLES, chunk_samples)}
 
 
-@pytest.mark.parametrize(("values", "clips"), [(1, 32), (16_000, 32), (80_000, 4), (512_000, 1), (10_000_000, 1)])
+@pytest.mark.parametrize(("values", "clips"), [(1, 16), (16_000, 16), (80_000, 2), (256_000, 1), (10_000_000, 1)])
 def test_long_clips_are_voted_on_a_few_at_a_time(values: int, clips: int) -> None:
-    assert chunk_clips(torch.device("cpu"), values) == clips
+    assert chunk_clips(torch.device("cpu"), values, 16) == clips
 
 
 def test_the_geometry_is_measured_on_the_selection_votes() -> None:

@@ -21,6 +21,7 @@ from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
 from soundproof.engine.devices import devices
 from soundproof.engine.pool import Pool
+from soundproof.engine.slot import Share
 from soundproof.settings import Settings
 
 DESCRIPTION = """\
@@ -49,7 +50,7 @@ def create_app(
         devices=devices(settings.devices),
         limits=Limits(runs=settings.queue_runs, cost=settings.queue_cost, audio_bytes=settings.queue_audio_bytes),
         observer=metrics,
-        model_memory_bytes=settings.model_memory_bytes,
+        share=Share(model_memory_bytes=settings.model_memory_bytes, cores=settings.cores),
         worker_command=worker_command,
     )
     registry = Registry(settings.models, settings.default_model, pool, metrics)

@@ -31,7 +31,7 @@ class Metrics:
         )
         self._certifications = Counter(
             "soundproof_certifications",
-            "Certifications by outcome: certified, abstained, refused, failed, cancelled",
+            "Certifications by outcome: certified, abstained, refuted, undecided, refused, failed, cancelled",
             ["contract", "outcome"],
             registry=registry,
         )

@@ -55,6 +55,15 @@ FRAMEWORK: dict[int, tuple[str, str, str]] = {
 }
 
 
+INTERNAL = (
+    500,
+    "Internal error",
+    "internal_error",
+    "The service failed on this request.",
+    "Please report it with the request_id.",
+)
+
+
 class FieldFault(BaseModel):
     """One field that was refused."""
 
@@ -97,6 +106,25 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
+
+
+def problem_for(request: Request, error: Exception) -> Problem:
+    """An error as it is told where the status line has been sent already."""
+    request_id = request.scope.get("soundproof.request_id", "")
+    if isinstance(error, SoundproofError):
+        (status, title), code, detail, hint = TABLE[type(error)], error.code, error.detail, error.hint
+    else:
+        log.error("request %s failed", request_id, exc_info=error)
+        status, title, code, detail, hint = INTERNAL
+    return Problem(
+        type=f"urn:soundproof:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint,
+        request_id=request_id,
+    )
 
 
 def problem(  # noqa: PLR0913
@@ -161,13 +189,14 @@ async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("soundproof.request_id", "")
     log.error("request %s failed", request_id, exc_info=error)
+    status, title, code, detail, hint = INTERNAL
     return problem(
         request,
-        status=500,
-        title="Internal error",
-        code="internal_error",
-        detail="The service failed on this request.",
-        hint="Please report it with the request_id.",
+        status=status,
+        title=title,
+        code=code,
+        detail=detail,
+        hint=hint,
         # This one answer does not pass through api/observe.py, and the server ends the connection behind it.
         headers={"X-Request-ID": request_id, "Connection": "close"},
     )

@@ -8,6 +8,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+from soundproof.sweep import Sweep
 
 # Long enough for a full queue in front; the service itself ends what takes too long.
 ANSWER_TIMEOUT_S = 600.0
@@ -45,10 +46,18 @@ class Client:
 
         Raises ProblemError, OSError for the file, httpx.HTTPError for the connection.
         """
+        response = await self._post("/certify", clip, fields)
+        return _CERTIFICATE.validate_json(_checked(response).content)
+
+    async def sweep(self, clip: Path | str | bytes, settings: str, **fields: Any) -> Sweep:
+        """Several certificates of a WAV file (a path, or its bytes); raises as `certify` does."""
+        response = await self._post("/certify/sweep", clip, fields | {"settings": settings})
+        return Sweep.model_validate_json(_checked(response).content)
+
+    async def _post(self, address: str, clip: Path | str | bytes, fields: dict[str, Any]) -> httpx.Response:
         data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
         texts = {name: str(value) for name, value in fields.items() if value is not None}
-        response = await self._http.post("/certify", data=texts, files={"audio": ("clip.wav", data, "audio/wav")})
-        return _CERTIFICATE.validate_json(_checked(response).content)
+        return await self._http.post(address, data=texts, files={"audio": ("clip.wav", data, "audio/wav")})
 
     async def models(self) -> dict[str, Any]:
         """GET /models."""

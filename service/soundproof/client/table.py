@@ -21,7 +21,11 @@ class CertificateTable:
     def add(self, file: str, certificate: CertifiedCertificate | AbstainedCertificate) -> None:
         self._note_terms(certificate)
         if isinstance(certificate, AbstainedCertificate):
-            self.rows.append((file, "abstained", certificate.reason))
+            if certificate.gate is None:
+                self.rows.append((file, "abstained", certificate.reason))
+            else:
+                drawn = f"{certificate.sampling.samples_used} drawn"
+                self.rows.append((file, certificate.verdict or "abstained", certificate.reason, "", "", "", drawn))
             return
         answer = certificate.prediction.label + {True: " (right)", False: " (WRONG)", None: ""}[certificate.correct]
         domain, votes = certificate.file_domain, certificate.sampling
@@ -33,7 +37,7 @@ class CertificateTable:
                 format_down(certificate.radius, RADIUS_DIGITS),
                 _snr(certificate.snr_cert_db),
                 format_down(domain.radius, RADIUS_DIGITS) if domain else "",
-                f"{votes.counts[certificate.prediction.index]}/{votes.n}",
+                f"{votes.counts[certificate.prediction.index]}/{votes.samples_used}",
             )
         )
 
@@ -54,6 +58,9 @@ class CertificateTable:
             f"contract {contract.name}, transform {contract.transform.name}, sigma {contract.perturbation.sigma:.12g}, "
             f"n {sampling.n}, alpha {sampling.alpha:.12g}; radius in {certificate.radius_unit}"
         )
+        if certificate.gate is not None:
+            target = repr(certificate.gate.target_snr_db).removesuffix(".0")
+            terms += f"; asked whether {target} dB holds, with at most n votes"
         if contract.perturbation.space == "feature":
             terms += "; says nothing about waveforms"
         if certificate.saturated:

@@ -28,11 +28,12 @@ from soundproof.engine.protocol import (
     Voted,
 )
 from soundproof.engine.run import Finished, Run
-from soundproof.engine.slot import Slot
+from soundproof.engine.slot import Share, Slot
 from soundproof.engine.standing import Standing
 from soundproof.engine.trial import Trials
 from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerFault, WorkerLost
 from soundproof.smoothing.plan import Plan
+from soundproof.smoothing.progress import Watch
 
 log = logging.getLogger("soundproof.engine")
 
@@ -45,7 +46,7 @@ FIRST_GUESS = 4e6
 
 
 class Pool:
-    """Workers for `devices`, each holding models of at most `model_memory_bytes`."""
+    """Workers for `devices`, each with a `share` of its own."""
 
     def __init__(
         self,
@@ -53,13 +54,13 @@ class Pool:
         devices: tuple[str, ...],
         limits: Limits,
         observer: Observer,
-        model_memory_bytes: int,
+        share: Share,
         worker_command: tuple[str, ...] = WORKER,
     ) -> None:
         self.slots = [
             Slot(
                 device,
-                model_memory_bytes=model_memory_bytes,
+                share=share,
                 hear=self._hear,
                 lost=self._lost,
                 command=worker_command,
@@ -115,14 +116,22 @@ class Pool:
         """
         return await self._trials.run(source, replaced, in_its_place=in_its_place)
 
-    async def certify(
-        self, plan: Plan, source: Source, waveform: Waveform, dimension: int, *, begun_anew: bool = False
+    async def certify(  # noqa: PLR0913  (what makes a run)
+        self,
+        plan: Plan,
+        source: Source,
+        waveform: Waveform,
+        dimension: int,
+        *,
+        begun_anew: bool = False,
+        watch: Watch | None = None,
     ) -> Finished:
         """Run `plan` with the model `source` on the clip. Cancelling the awaiting task frees the run's place within one
         chunk.
 
         `dimension`: samples of the prepared clip, for the cost. `begun_anew`: the same request was admitted before and
-        failed for want of its model: it is not refused for want of room. Raises QueueFull, ModelUnavailable, the
+        failed for want of its model: it is not refused for want of room. `watch` is told
+        whenever votes come in, on the loop. Raises QueueFull, ModelUnavailable, the
         AudioErrors of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
         if self._stopping:
@@ -133,7 +142,7 @@ class Pool:
             self._admission.leave(ticket)
             raise _unavailable(source, reason)
         future = asyncio.get_running_loop().create_future()
-        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future)
+        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch)
         self._runs[run.id] = run
         self._turns.append(run.id)
         self._observer.admitted(len(self._runs))
@@ -185,7 +194,7 @@ class Pool:
         for _ in range(len(self._turns)):
             run = self._runs[self._turns[0]]
             self._turns.rotate(-1)
-            suits = slot.shelf.holds(run.source.digest) and run.generator in (None, ready.generator)
+            suits = slot.shelf.holds(run.source.digest) and run.generator in (None, ready.generators[run.plan.noise])
             if suits and run.pending and not run.done.done() and self._placement.may_begin(slot, run):
                 return run
         return None
@@ -196,9 +205,10 @@ class Pool:
                 self._record(slot, message)
                 self._deal()
                 return
-            case ClipPrepared(run_id, facts):
+            case ClipPrepared(run_id, facts, backend, question):
                 if run_id in self._runs:
-                    self._runs[run_id].facts = facts
+                    self._runs[run_id].prepared(facts, backend, question)
+                self._deal()  # a gate's first estimation blocks are wanted from now on
                 return
             case RunFailed(run_id, error):
                 slot.forget(run_id)
@@ -227,7 +237,7 @@ class Pool:
         try:
             run.record(voted.blocks, voted.votes)
             if run.complete and slot.ready:
-                run.finish(slot.ready.device, slot.ready.precision)
+                run.finish(slot.ready.device)
                 for each in self.slots:
                     each.finished(run.id)
         except Exception:  # a fault of ours fails this run; it must neither hang nor take the worker with it

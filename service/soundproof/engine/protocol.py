@@ -9,6 +9,7 @@ import pickle
 import select
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.errors import SoundproofError
 from soundproof.smoothing.certification import Votes
-from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.gated import Question
+from soundproof.smoothing.plan import Block, NoiseName, Plan
 
 _LENGTH = struct.Struct("!Q")
 
@@ -36,10 +38,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Start:
-    """To a fresh worker: where to compute. A worker of another version ends at once: after an upgrade in place its
-    votes would be issued under the old version's name."""
+    """To a fresh worker: where to compute, and on how many cores (0: all) where that is a CPU. A worker of another
+    version ends at once: after an upgrade in place its votes would be issued under the old version's name."""
 
     device: str
+    cores: int
     version: str
 
 
@@ -89,8 +92,8 @@ class Ready:
     """The worker has its device and takes models."""
 
     device: str
-    precision: str
-    generator: str  # what draws the noise there; the same address is the same noise for the same generator only
+    # What draws each kind of noise there; the same address is the same noise for the same generator only.
+    generators: Mapping[NoiseName, str]
     blocks_per_message: int
 
 
@@ -113,8 +116,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class ClipPrepared:
+    """`question`: what the plan asks of this clip, where it is a gate."""
+
     run: RunId
     facts: ClipFacts
+    backend: str  # what computes the votes
+    question: Question | None = None
 
 
 @dataclass(frozen=True)

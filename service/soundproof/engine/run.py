@@ -11,7 +11,9 @@ from soundproof.engine.admission import Ticket
 from soundproof.engine.protocol import RunId, Source
 from soundproof.errors import SoundproofError
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
+from soundproof.smoothing.gated import Question
 from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.progress import Running, Watch
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Finished:
     facts: ClipFacts
     outcome: Certified | Abstained
     device: str
-    precision: str
     generator: str  # what drew the noise
+    backend: str  # what computed the votes
     queue_s: float  # from admission to the first block handed to a worker, its model's loading included
     run_s: float  # from then to the last vote, the clip's preparation included
 
@@ -38,17 +40,21 @@ class Run:
     dimension: int
     ticket: Ticket
     done: "asyncio.Future[Finished]"
+    watch: Watch | None = None
     admitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     facts: ClipFacts | None = None
+    backend: str = ""
     generator: str | None = None  # fixed by the first worker: the noise of one run comes from one generator
     outstanding: int = 0
     losses: int = 0
     pending: deque[Block] = field(init=False)
     certification: Certification = field(init=False)
+    running: Running | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.certification = Certification(self.plan)
+        self.running = Running(self.plan) if self.watch else None
         self.pending = deque(self.certification.wanted())
 
     def hand_out(self, most: int) -> tuple[Block, ...]:
@@ -64,10 +70,20 @@ class Run:
         self.outstanding -= len(blocks)
         self.pending.extendleft(reversed(blocks))
 
+    def prepared(self, facts: ClipFacts, backend: str, question: Question | None) -> None:
+        """A worker has the clip at hand. What a gate asks of it is settled by the first that says so."""
+        self.facts, self.backend = facts, backend
+        if question is not None:
+            self.pending.extend(self.certification.ask(question))
+
     def record(self, blocks: tuple[Block, ...], votes: tuple[Votes, ...]) -> None:
         self.outstanding -= len(blocks)
         for block, result in zip(blocks, votes, strict=True):
             self.certification.record(block, result)
+            if self.running:
+                self.running.record(block, result)
+        if self.running and self.watch:
+            self.watch(self.running.progress)
         if not self.pending and not self.outstanding:
             self.pending.extend(self.certification.wanted())
 
@@ -75,7 +91,7 @@ class Run:
     def complete(self) -> bool:
         return not self.pending and not self.outstanding
 
-    def finish(self, device: str, precision: str) -> None:
+    def finish(self, device: str) -> None:
         """Resolve with the outcome; nothing if the caller has left."""
         if self.done.done():
             return
@@ -88,8 +104,8 @@ class Run:
                 facts=self.facts,
                 outcome=self.certification.outcome(),
                 device=device,
-                precision=precision,
                 generator=self.generator,
+                backend=self.backend,
                 queue_s=self.started_at - self.admitted_at,
                 run_s=now - self.started_at,
             )

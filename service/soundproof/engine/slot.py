@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from soundproof import __version__
 from soundproof.engine.child import WORKER, Child
@@ -40,6 +41,14 @@ MOST_LOAD_LOSSES = 3
 MOST_VOTE_LOSSES = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one worker may use of the machine; `cores`: where its device is the CPU, 0 for all there are."""
+
+    model_memory_bytes: int
+    cores: int = 0
+
+
 class Slot:
     """`hear` is called with every message of the worker, `lost` when it ended without being told to."""
 
@@ -47,19 +56,20 @@ class Slot:
         self,
         device: str,
         *,
-        model_memory_bytes: int,
+        share: Share,
         hear: Callable[["Slot", FromWorker], None],
         lost: Callable[["Slot"], None],
         command: tuple[str, ...] = WORKER,
     ) -> None:
         self.device = device
         self.ready: Ready | None = None
-        self.shelf = Shelf(model_memory_bytes)
+        self.shelf = Shelf(share.model_memory_bytes)
         self.inflight: deque[Load | Work] = deque()  # in the order in which the worker takes them
         self.refused: dict[str, str] = {}  # digest -> why this worker will not certify with that model
         self.has_loaded = False  # since its worker was started
         self.exhausted = False  # the worker ended, or is ending, for want of memory
         self.failed_starts = 0
+        self._share = share
         self._hear = hear
         self._lost = lost
         self._command = command
@@ -90,7 +100,7 @@ class Slot:
         self.exhausted = self.has_loaded = self._overdue = False
         self._left_in_hand = None
         self._heard_at = time.monotonic()
-        child.send(Start(self.device, __version__))
+        child.send(Start(self.device, self._share.cores, __version__))
         try:
             await self._listen(child)
         except EOFError:
@@ -168,7 +178,7 @@ class Slot:
         if run.id not in self._begun:
             self._begun[run.id] = run.source.digest
             self._child.send(Begin(run.id, run.plan, run.waveform))
-        run.generator = self.ready.generator
+        run.generator = self.ready.generators[run.plan.noise]
         self.shelf.use(run.source.digest)
         self._hand(Work(run.id, run.hand_out(most)))
 

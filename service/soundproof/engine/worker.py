@@ -11,15 +11,13 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from soundproof import __version__
-from soundproof.audio.prepare import prepare
+from soundproof.engine.preparing import Preparing
 from soundproof.engine.protocol import (
     Begin,
     ClipPrepared,
@@ -41,18 +39,20 @@ from soundproof.engine.protocol import (
 )
 from soundproof.errors import ModelRefused, ModelUnavailable, SoundproofError, WorkerFault
 from soundproof.nets import folder
+from soundproof.nets.chunk import chunk_clips
 from soundproof.printable import printable
-from soundproof.smoothing import voting
+from soundproof.smoothing import lattice_noise, noise, voting
 from soundproof.smoothing.certification import Votes
-from soundproof.smoothing.contracts import Contract, contract_for
-from soundproof.smoothing.noise import generator_name
-from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.contracts import Contract, centre, contract_for
+from soundproof.smoothing.gated import question_of
+from soundproof.smoothing.lanes import Lanes, usable_cores
+from soundproof.smoothing.plan import BLOCK_SAMPLES, Block, NoiseName, Plan
+from soundproof.terms import Precision
 
 log = logging.getLogger("soundproof.worker")
 
-LEAST_CHUNK_SAMPLES = 4
-# Enough work in hand to keep the device busy, little enough to drop when a client leaves.
-BLOCKS_PER_MESSAGE = {"cpu": 1, "cuda": 8}
+# In one message: blocks for a GPU, draws for each core of a CPU.
+CUDA_BLOCKS, CORE_DRAWS = 8, 2
 # Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
 CPU_NICENESS = 10
 
@@ -71,13 +71,18 @@ class Worker:
 
     link: Link
     device: torch.device
-    chunk_samples: int
+    lanes: Lanes
     models: dict[str, folder.Model] = field(default_factory=dict)
+    rounded: dict[tuple[str, Precision], folder.Model] = field(default_factory=dict)  # those that were asked for
     runs: dict[RunId, _Run] = field(default_factory=dict)
     inbox: deque[ToWorker] = field(default_factory=deque)
     # By digest, where it is less: one model's hunger for memory is not to slow the others down.
     smaller_chunks: dict[str, int] = field(default_factory=dict)
-    probed: set[tuple[str, int]] = field(default_factory=set)  # digest and chunk
+    probed: set[tuple[str, Precision, int]] = field(default_factory=set)  # digest, precision and chunk
+    preparing: Preparing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.preparing = Preparing(self.device)
 
     def serve(self) -> None:
         """Until the coordinator is gone (EOFError). Whatever has arrived is looked at before each piece of work, so
@@ -112,23 +117,18 @@ class Worker:
                 self._load(source)
             case Unload(digest):
                 self.models.pop(digest, None)
+                self.rounded = {key: model for key, model in self.rounded.items() if key[0] != digest}
                 self.smaller_chunks.pop(digest, None)
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
             case Begin(run, plan, waveform):
-                model = self.models[plan.model_digest]
-                manifest = model.manifest
-                with torch.inference_mode(), _one_thread():
-                    prepared = prepare(
-                        waveform,
-                        sample_rate_hz=manifest.sample_rate_hz,
-                        clip_samples=manifest.clip_samples,
-                        gain=manifest.gain,
-                    ).to(self.device)
-                    contract = contract_for(plan, model.classifier, prepared)
-                    point = contract.anchor(prepared)
-                self.runs[run] = _Run(plan, contract, point)
-                self.link.send(ClipPrepared(run, prepared.facts))
+                model = self._model(plan)
+                prepared = self.preparing.prepared(plan.clip_sha256, waveform, model.manifest)
+                question = question_of(plan, prepared.facts.norm)
+                contract = contract_for(plan, model.classifier, prepared)
+                with torch.inference_mode():
+                    self.runs[run] = _Run(plan, contract, centre(plan, contract, prepared))
+                self.link.send(ClipPrepared(run, prepared.facts, model.backend, question))
             case Work(run, blocks) if run in self.runs:
                 votes = tuple(self._vote(self.runs[run], blocks))
                 self.link.send(Voted(run, blocks, votes))
@@ -165,16 +165,17 @@ class Worker:
     def _vote(self, run: _Run, blocks: tuple[Block, ...]) -> list[Votes]:
         """Run blocks, in halved chunks for that model from then on whenever the device's memory does not hold them."""
         digest = run.plan.model_digest
+        most = chunk_clips(self.device, run.point.numel(), self.models[digest].most_clips(self.device))
         while True:
-            chunk_samples = self.smaller_chunks.get(digest, self.chunk_samples)
+            chunk_samples = min(most, self.smaller_chunks.get(digest, most))
             try:
-                if chunk_samples < self.chunk_samples:  # not the size that the model was probed at when it was loaded
-                    self._probe(digest, chunk_samples)
-                return voting.vote_all(run.contract, run.point, run.plan, blocks, chunk_samples)
+                if chunk_samples < most:  # not the size that the model was probed at when it was loaded
+                    self._probe(run.plan, chunk_samples)
+                return voting.vote_all(run.contract, run.point, run.plan, blocks, chunk_samples, self.lanes)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if chunk_samples // 2 < LEAST_CHUNK_SAMPLES:
+                if chunk_samples == 1:
                     raise _MemoryExhausted from error
             self.smaller_chunks[digest] = chunk_samples // 2
             log.warning(
@@ -183,26 +184,26 @@ class Worker:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _probe(self, digest: str, chunk_samples: int) -> None:
+    def _model(self, plan: Plan) -> folder.Model:
+        """The plan's model in the plan's precision. ModelRefused where it does not keep its promises in that."""
+        loaded = self.models[plan.model_digest]
+        if plan.precision is Precision.FLOAT32:
+            return loaded
+        key = plan.model_digest, plan.precision
+        if key not in self.rounded:
+            self.rounded[key] = folder.at(loaded, plan.precision, self.device)
+        return self.rounded[key]
+
+    def _probe(self, plan: Plan, chunk_samples: int) -> None:
         """Once for each size: ModelRefused where clips of such a batch do not get answers of their own."""
-        if (digest, chunk_samples) not in self.probed:
-            folder.hold_to_independence(self.models[digest], self.device, chunk_samples)
-            self.probed.add((digest, chunk_samples))
+        key = plan.model_digest, plan.precision, chunk_samples
+        if key not in self.probed:
+            folder.hold_to_independence(self._model(plan), self.device, chunk_samples)
+            self.probed.add(key)
 
     def _fail(self, run: RunId, error: SoundproofError) -> None:
         self._take(Forget(run))
         self.link.send(RunFailed(run, error))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Preparation is many small steps, the norm of a resampler above all: handing them to threads only costs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _MemoryExhausted(Exception):
@@ -236,16 +237,26 @@ def run(connection: socket.socket) -> None:
     if device.type == "cpu":
         os.nice(CPU_NICENESS)
     torch.backends.cudnn.allow_tf32 = False  # else "float32" convolutions would keep 10 bits on a recent GPU
-    chunk_samples = voting.CHUNK_SAMPLES[device.type]
+    torch.set_num_threads(1)  # work is shared out between cores by the chunk (smoothing/lanes.py), not by the layer
+    lanes = Lanes((start.cores or usable_cores()) if device.type == "cpu" else 1)
     link.send(
         Ready(
             device=str(device),
-            precision="float32",
-            generator=generator_name(device),
-            blocks_per_message=BLOCKS_PER_MESSAGE[device.type],
+            generators={
+                NoiseName.FLOAT: noise.generator_name(device),
+                NoiseName.LATTICE: lattice_noise.generator_name(device),
+            },
+            blocks_per_message=_blocks_per_message(device, lanes),
         )
     )
-    Worker(link, device, chunk_samples).serve()
+    Worker(link, device, lanes).serve()
+
+
+def _blocks_per_message(device: torch.device, lanes: Lanes) -> int:
+    """Enough work in hand to keep the device busy, little enough to drop when a client leaves."""
+    if device.type == "cuda":
+        return CUDA_BLOCKS
+    return -(-CORE_DRAWS * lanes.count * noise.GROUP_SAMPLES["cpu"] // BLOCK_SAMPLES)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What the smoothing layer needs of a classifier, and the architectures that a model folder may name."""
 
-from typing import Protocol
+import copy
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,10 @@ from torch import Tensor, nn
 from soundproof.nets.cnn import Cnn
 from soundproof.nets.logmel import LogMel
 from soundproof.nets.specs import CnnSpec, LogMelSpec
+from soundproof.terms import Precision
+
+# Values of waveforms that the front end takes at a time on a CPU: what it makes of more falls out of a core's cache.
+FRONT_END_VALUES = 4 * 16_000
 
 
 class Classifier(Protocol):
@@ -21,21 +26,34 @@ class Classifier(Protocol):
 
 
 class LogMelCnn(nn.Module):
+    precision = Precision.FLOAT32
+
     def __init__(self, spec: CnnSpec, front_end: LogMelSpec, sample_rate_hz: int, classes: int) -> None:
         super().__init__()
         self.log_mel = LogMel(front_end, sample_rate_hz)
         self.cnn = Cnn(classes, spec.channels)
 
     def features(self, waveform: Tensor) -> Tensor:
-        features: Tensor = self.log_mel(waveform)
-        return features
+        if waveform.device.type != "cpu":
+            features: Tensor = self.log_mel(waveform)
+            return features
+        clips = max(1, FRONT_END_VALUES // waveform.shape[1])
+        return torch.cat([self.log_mel(part) for part in torch.split(waveform, clips)])
 
     def head(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.cnn(features)
-        return logits
+        logits: Tensor = self.cnn(features.to(self.cnn.linear.weight.dtype))
+        return logits.float()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        return self.head(self.features(waveform))
+        logits: Tensor = self.cnn(self.log_mel(waveform))
+        return logits
+
+    def at(self, precision: Precision) -> Self:
+        """The same network with its weights rounded to `precision`, in which it computes behind the front end."""
+        other = copy.deepcopy(self)
+        other.precision = precision
+        other.cnn.to(getattr(torch, precision.value))
+        return other
 
     def optimize(self) -> None:
         """Fold constants and choose the memory layout that convolutions run fastest in. For inference only."""

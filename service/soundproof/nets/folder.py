@@ -1,20 +1,22 @@
 """A model folder on disk -> a classifier on a device, verified before anything is certified with it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from soundproof.errors import ModelRefused
 from soundproof.nets import exported, native
-from soundproof.nets.chunk import chunk_clips
-from soundproof.nets.classifier import Classifier
+from soundproof.nets.chunk import MOST_CLIPS, MOST_CLIPS_OF_OUR_OWN, chunk_clips
+from soundproof.nets.classifier import Classifier, LogMelCnn
 from soundproof.nets.manifest import ModelManifest, read_folder
-from soundproof.nets.specs import ExportedSpec, HuggingFaceSpec, OnnxSpec
+from soundproof.nets.specs import CnnSpec, ExportedSpec, HuggingFaceSpec, LinearSpec, OnnxSpec
+from soundproof.terms import Precision
 
-# Float32 sums differ by their order, which differs with the batch size; anything larger is another clip's doing.
-INVARIANCE_TOLERANCE = 1e-3
+# Sums differ by their order, which differs with the batch size; anything larger is another clip's doing.
+INVARIANCE_TOLERANCE = {Precision.FLOAT32: 1e-3, Precision.BFLOAT16: 5e-2}
 LEAST_SCALE = 0.1  # of logits: below it they are differences of larger sums, whose rounding shows
 # Of the probe's clips, far apart, so that anything taken over the whole batch shows in the quiet ones.
 LEVELS = torch.tensor([1.0, 1e-3, 30.0, 0.1]).unsqueeze(1)
@@ -27,6 +29,18 @@ class Model:
 
     manifest: ModelManifest
     classifier: Classifier
+    precision: Precision = Precision.FLOAT32
+
+    @property
+    def backend(self) -> str:
+        """What computes it: a library and its version."""
+        library = "onnxruntime" if isinstance(self.manifest.architecture, OnnxSpec) else "torch"
+        return f"{library} {version(library)}"
+
+    def most_clips(self, device: torch.device) -> int:
+        """Forward passes at a time."""
+        ours = isinstance(self.manifest.architecture, CnnSpec | LinearSpec)
+        return (MOST_CLIPS_OF_OUR_OWN if ours else MOST_CLIPS)[device.type]
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
@@ -43,6 +57,15 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     except ModelRefused as error:
         raise ModelRefused(f"{folder}: {error.detail}", error.hint) from error
     return model
+
+
+def at(model: Model, precision: Precision, device: torch.device) -> Model:
+    """A loaded model in that precision, verified again; ModelRefused where it does not keep its promises."""
+    if not isinstance(model.classifier, LogMelCnn):
+        raise ModelRefused(f"it cannot compute in {precision.value}.")
+    other = replace(model, classifier=model.classifier.at(precision), precision=precision)
+    verify(other, device)
+    return other
 
 
 def classifier_of(manifest: ModelManifest, contents: dict[str, bytes], device: torch.device) -> Classifier:
@@ -91,11 +114,12 @@ def verify(model: Model, device: torch.device | str = "cpu") -> None:
             "The classifier must be a function of its input: no dropout, no random numbers, no state.",
         )
     alone = torch.cat([_answer(model, clip)[1] for clip in torch.split(waveforms, 1)])
-    if ((alone - logits).abs() > _rounding(logits)).any():
+    if ((alone - logits).abs() > _rounding(logits, model.precision)).any():
         raise _dependent()
-    sizes = {chunk_clips(device, manifest.clip_samples)}
+    most = model.most_clips(device)
+    sizes = {chunk_clips(device, manifest.clip_samples, most)}
     if manifest.has_features:
-        sizes.add(chunk_clips(device, math.prod(manifest.feature_shape)))
+        sizes.add(chunk_clips(device, math.prod(manifest.feature_shape), most))
     for size in sorted(sizes):
         hold_to_independence(model, device, size)
 
@@ -112,7 +136,7 @@ def hold_to_independence(model: Model, device: torch.device, size: int) -> None:
         mixed = LOUD * others
         mixed[kept] = clips[kept]
         differences.append(_answer(model, mixed)[1][kept] - logits[kept])
-    tolerance = torch.zeros_like(logits[:1]) if device.type == "cpu" else _rounding(logits)
+    tolerance = torch.zeros_like(logits[:1]) if device.type == "cpu" else _rounding(logits, model.precision)
     if any((difference.abs() > tolerance).any() for difference in differences):
         raise _dependent()
 
@@ -138,12 +162,12 @@ def _noise(clips: int, samples: int, seed: int) -> torch.Tensor:
     return torch.randn(clips, samples, generator=torch.Generator().manual_seed(seed))
 
 
-def _rounding(logits: torch.Tensor) -> torch.Tensor:
-    """(1, classes): what float32 sums in another order may differ by, beside how far a class's logits differ between
+def _rounding(logits: torch.Tensor, precision: Precision) -> torch.Tensor:
+    """(1, classes): what sums in another order may differ by, beside how far a class's logits differ between
     clips. A constant added to them all, or a class masked away, widens nothing."""
     ranges = logits.amax(0, keepdim=True) - logits.amin(0, keepdim=True)
     last_places = 16 * torch.finfo(torch.float32).eps * logits.abs().amax(0, keepdim=True)
-    return INVARIANCE_TOLERANCE * ranges.clamp_min(LEAST_SCALE) + last_places
+    return INVARIANCE_TOLERANCE[precision] * ranges.clamp_min(LEAST_SCALE) + last_places
 
 
 def _dependent() -> ModelRefused:

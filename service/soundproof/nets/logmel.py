@@ -1,11 +1,14 @@
 """The log-mel front end of the paper (arXiv:2606.04210, section 5)."""
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from soundproof.nets.specs import LogMelSpec
+if TYPE_CHECKING:
+    from soundproof.nets.specs import LogMelSpec
 
 
 class LogMel(nn.Module):
@@ -21,7 +24,7 @@ class LogMel(nn.Module):
     window: Tensor  # (window_samples,)
     filters: Tensor  # (n_fft / 2 + 1, n_mels)
 
-    def __init__(self, spec: LogMelSpec, sample_rate_hz: int) -> None:
+    def __init__(self, spec: "LogMelSpec", sample_rate_hz: int) -> None:
         super().__init__()
         self.spec = spec
         bins = spec.n_fft // 2 + 1

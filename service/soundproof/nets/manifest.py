@@ -23,7 +23,7 @@ from pydantic import (
 
 from soundproof.errors import ModelRefused
 from soundproof.nets.specs import CnnSpec, ExportedSpec, HuggingFaceSpec, LinearSpec, LogMelSpec, OnnxSpec
-from soundproof.terms import ALLOWED_RATES_HZ, Gain
+from soundproof.terms import ALLOWED_RATES_HZ, Gain, Precision
 
 MANIFEST, WEIGHTS, CARD = "model.json", "weights.safetensors", "CARD.md"
 MOST_MANIFEST_BYTES = 1 << 20
@@ -144,6 +144,11 @@ class ModelManifest(BaseModel):
     def has_features(self) -> bool:
         """Whether the classifier has a feature stage, on which contract `feature` puts its noise."""
         return self.front_end is not None or self._declared_features is not None
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What the network can compute in. Programs of others are run as they were saved."""
+        return tuple(Precision) if isinstance(self.architecture, CnnSpec) else (Precision.FLOAT32,)
 
     @property
     def feature_shape(self) -> tuple[int, ...]:

@@ -102,7 +102,7 @@ def load(content: bytes, clip_samples: int, classes: int, device: torch.device) 
             f"this installation of onnxruntime has no {provider[0]}.", "Install onnxruntime-gpu in its place."
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = torch.get_num_threads()  # of every thread that runs it
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting would cost the API process
     options.log_severity_level = ONLY_ERRORS

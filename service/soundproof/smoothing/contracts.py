@@ -7,25 +7,18 @@ Each has `anchor` (the certified point), `effective` (what the classifier receiv
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from soundproof.audio.prepare import Prepared
 from soundproof.nets.classifier import Classifier
+from soundproof.smoothing.counting import Decider, votes
+from soundproof.smoothing.lattice_noise import snap
 from soundproof.smoothing.plan import CLIP_LEVEL, PEAK_LEVEL, ContractName, Plan, TransformName
 
-INVALID = -1
 
-
-class Contract(Protocol):
+class Contract(Decider, Protocol):
     def anchor(self, prepared: Prepared) -> Tensor:
         """The certified point: float64, the shape of one element of the certified space."""
-
-    def effective(self, noised: Tensor) -> Tensor:
-        """(batch, ...) noised points -> (batch, ...) what stands in their place at the classifier's door."""
-
-    def decide(self, noised: Tensor) -> Tensor:
-        """(batch, ...) float32 noised points -> (batch,) int64 votes; INVALID where logits are not finite."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,14 @@ def contract_for(plan: Plan, classifier: Classifier, prepared: Prepared) -> Cont
             return PostProcessedContract(classifier, plan.transform, clean_rms, prepared.facts.peak)
 
 
-def votes(logits: Tensor) -> Tensor:
-    """(batch, classes) logits -> (batch,) int64: the largest, or INVALID where any of them is not finite."""
-    valid = logits.isfinite().all(dim=1)
-    return torch.where(valid, logits.argmax(dim=1), INVALID)
+def centre(plan: Plan, contract: Contract, prepared: Prepared) -> Tensor:
+    """The point that `plan`'s noise is drawn around: the certified one, on a lattice the nearest of its points.
+
+    Raises InvalidPlan where the lattice is too fine for the clip's level.
+    """
+    point = contract.anchor(prepared)
+    if plan.lattice is None:
+        return point
+    if point.numel() != plan.dimension:
+        raise ValueError(f"the point has {point.numel()} numbers and the plan {plan.dimension}: its slack is another's")
+    return snap(plan.lattice, point)

@@ -18,6 +18,8 @@ from soundproof.certificate import (
     FileDomainRecord,
     GainRecomputed,
     GainRecord,
+    GateLook,
+    GateRecord,
     ModelRecord,
     Perturbation,
     Prediction,
@@ -28,6 +30,7 @@ from soundproof.certificate import (
 )
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Abstained, Certified
+from soundproof.smoothing.gated import Answer
 from soundproof.smoothing.plan import CLIP_LEVEL, PEAK_LEVEL, ContractName, Plan, TransformName
 from soundproof.smoothing.statement import abstained_statement, certified_object, certified_statement, radius_unit
 from soundproof.stats.radius import snr_db
@@ -43,6 +46,7 @@ class Circumstances:
 
     audio_sha256: str
     generator: str
+    backend: str
     label: str | None
     seed_source: Literal["service", "caller"]
     compute: Compute
@@ -67,6 +71,8 @@ def issue(
         "radius_unit": radius_unit(plan, manifest, facts),
         "radius_ceiling": plan.radius_ceiling,
         "snr_floor_db": snr_db(facts.norm, plan.radius_ceiling) if on_waveform else None,
+        "verdict": outcome.answer and outcome.answer.verdict.value,
+        "gate": outcome.answer and _gate_record(outcome.answer),
         "contract": contract,
         "sampling": Sampling(
             n0=plan.n0,
@@ -78,9 +84,11 @@ def issue(
             selection_counts=list(tally.selection),
             counts=list(tally.estimation),
             invalid=tally.invalid,
-            samples_used=sum(tally.estimation) + tally.invalid,
+            samples_used=tally.used,
             block_samples=plan.block_samples,
             generator=circumstances.generator,
+            precision=plan.precision.value,
+            backend=circumstances.backend,
         ),
         "diagnostics": Diagnostics(
             d_geom=tally.geometry.d_geom,
@@ -111,7 +119,7 @@ def issue(
     if isinstance(outcome, Certified):
         label = manifest.classes[outcome.prediction]
         lifted = file_domain(outcome.radius, facts) if on_waveform else None
-        snr = snr_db(facts.norm, outcome.radius) if on_waveform else None
+        snr = _snr_db(outcome, facts) if on_waveform else None
         certificate = CertifiedCertificate(
             **common,
             statement=certified_statement(plan, manifest, facts, contract.transform, outcome, lifted),
@@ -133,6 +141,23 @@ def issue(
     return certificate.model_copy(update={"certificate_id": content_id(certificate.model_dump(mode="json"))})
 
 
+def _snr_db(outcome: Certified, facts: ClipFacts) -> float | None:
+    """What the radius means for the certified waveform. A gate's was made from an SNR and is no more than it allows."""
+    return outcome.answer.question.target_snr_db if outcome.answer else snr_db(facts.norm, outcome.radius)
+
+
+def _gate_record(answer: Answer) -> GateRecord:
+    question, gate = answer.question, answer.question.gate
+    return GateRecord(
+        target_snr_db=question.target_snr_db,
+        target_radius=question.target_radius,
+        null_error=gate.null_error,
+        n=gate.looks[-1],
+        looks=[GateLook(votes=look.votes, errors=look.errors, most_errors=look.most_errors) for look in answer.looks],
+        hopeless_errors=gate.hopeless_errors,
+    )
+
+
 def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> ContractRecord:
     on_features = plan.contract is ContractName.FEATURE
     shape = list(manifest.feature_shape) if on_features else [facts.dimension]
@@ -148,9 +173,21 @@ def _contract(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> Contract
             shape=shape,
             gain=GainRecord(policy=facts.gain_policy.value, target=facts.gain_target, value=facts.gain),
         ),
-        perturbation=Perturbation(space="feature" if on_features else "waveform", sigma=plan.sigma),
+        perturbation=_perturbation(plan),
         transform=_transform(plan.transform, facts),
         reporting_scale="radius" if on_features else "snr",
+    )
+
+
+def _perturbation(plan: Plan) -> Perturbation:
+    lattice = plan.lattice
+    return Perturbation(
+        space="feature" if plan.contract is ContractName.FEATURE else "waveform",
+        sigma=plan.sigma,
+        noise=plan.noise.value,
+        step=lattice and lattice.step,
+        radius_slack=plan.slack.distance if lattice else None,
+        error_slack=plan.slack.error if lattice else None,
     )
 
 

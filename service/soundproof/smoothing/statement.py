@@ -1,16 +1,15 @@
 """A certificate in words. Every number in a sentence is rounded to the safe side."""
 
-from decimal import ROUND_FLOOR, Context, Decimal
-
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.file_domain import FileDomain
 from soundproof.certificate import TransformRecord
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Abstained, Certified
+from soundproof.smoothing.gated import Answer, Verdict
 from soundproof.smoothing.plan import ContractName, Plan
 from soundproof.stats.radius import snr_db
-from soundproof.stats.rounding import format_down, format_up
-from soundproof.terms import GainPolicy
+from soundproof.stats.rounding import confidence_percent, format_down, format_up
+from soundproof.terms import GainPolicy, Precision
 
 # Significant digits in sentences; the certificate's own numbers are given in full.
 RADIUS_DIGITS, SNR_DIGITS = 6, 5
@@ -27,21 +26,24 @@ def certified_statement(  # noqa: PLR0913
     """What was certified, of what, how surely, and what it means for the uploaded file (`lifted`)."""
     on_waveform = plan.contract is not ContractName.FEATURE
     smoothed = "the smoothed classifier" if on_waveform else "the smoothed classifier head"
-    classifier = f"{smoothed} (model {manifest.name!r} {manifest.version}, noise sigma {plan.sigma:.12g})"
+    computed = "" if plan.precision is Precision.FLOAT32 else f" computed in {plan.precision.value}"
+    classifier = f"{smoothed} (model {manifest.name!r} {manifest.version}{computed}, noise sigma {plan.sigma:.12g})"
     if plan.contract is ContractName.POST_PROCESSED:
         classifier += f" behind the transform {plan.transform.value!r}"
         if transform.uses_clean_level:
             classifier += f", whose level is held at this clip's own, {transform.level:.6g},"
     point = certified_object(plan, manifest, facts) if not on_waveform else _clip(facts)
     claim = (
-        f"With confidence {_confidence(plan.alpha)} %, {classifier} answers {manifest.classes[outcome.prediction]!r} "
+        f"With confidence {confidence_percent(plan.alpha)} %, {classifier} answers "
+        f"{manifest.classes[outcome.prediction]!r} "
         f"for every {'waveform' if on_waveform else 'point'} within l2 distance "
         f"{format_down(outcome.radius, RADIUS_DIGITS)} ({radius_unit(plan, manifest, facts)}) of {point}"
     )
     if not on_waveform:
         return f"{claim}. This says nothing about waveforms."
-    snr = snr_db(facts.norm, outcome.radius)
-    if snr is not None:
+    if outcome.answer is not None:
+        claim += f", that is down to the SNR asked for, {_target(outcome.answer)} dB"
+    elif (snr := snr_db(facts.norm, outcome.radius)) is not None:
         claim += f", that is down to an SNR of {format_up(snr, SNR_DIGITS)} dB"
     if lifted is None:
         return f"{claim}."
@@ -53,8 +55,26 @@ def certified_statement(  # noqa: PLR0913
 
 
 def abstained_statement(plan: Plan, manifest: ModelManifest, facts: ClipFacts, outcome: Abstained) -> str:
-    """Why there is no certificate, and of what."""
-    return f"No certificate: {outcome.reason}. Nothing is claimed about {certified_object(plan, manifest, facts)}."
+    """Why there is no certificate, and of what; and what a gate that did not certify does not say."""
+    nothing = f"Nothing is claimed about {certified_object(plan, manifest, facts)}."
+    answer = outcome.answer
+    if answer is None or answer.verdict is Verdict.ABSTAINED:
+        return f"No certificate: {outcome.reason}. {nothing}"
+    asked = f"the answer holds down to an SNR of {_target(answer)} dB"
+    if answer.verdict is Verdict.REFUTED:
+        return (
+            f"Refuted: {outcome.reason}. This gate can no longer certify that {asked}; that is no proof that it does "
+            f"not. {nothing}"
+        )
+    return (
+        f"Undecided: {outcome.reason}, and all are drawn. This gate leaves open whether {asked}; one of more votes may "
+        f"tell. {nothing}"
+    )
+
+
+def _target(answer: Answer) -> str:
+    """The SNR that was asked for, in dB, as it was written: what was tested is more by far more than its last digit."""
+    return repr(answer.question.target_snr_db).removesuffix(".0")
 
 
 def certified_object(plan: Plan, manifest: ModelManifest, facts: ClipFacts) -> str:
@@ -88,8 +108,3 @@ def _clip(facts: ClipFacts) -> str:
         return f"{part} at {facts.prepared_rate_hz} Hz, gain held fixed"
     padding = f" ({facts.padded_frames} of them zero padding)" if facts.padded_frames else ""
     return f"the clip at {facts.prepared_rate_hz} Hz, {facts.dimension} samples{padding}, gain held fixed"
-
-
-def _confidence(alpha: float) -> str:
-    """1 - alpha in per cent, in decimal from alpha as it is written: in binary, 100 * (1 - 0.002) is below 99.8."""
-    return f"{Context(prec=12, rounding=ROUND_FLOOR).plus(100 - 100 * Decimal(repr(alpha))).normalize():f}"

@@ -76,7 +76,8 @@ def smallest_votes(q0: float, alpha: float) -> float:
     """
     if q0 <= 0:
         return math.inf
-    return math.ceil(math.log(alpha) / math.log1p(-q0) * (1 + _MARGIN))
+    # Twice the margin: at alpha near 1/2 one is used up by that on the crossing probability.
+    return math.ceil(math.log(alpha) / math.log1p(-q0) * (1 + 2 * _MARGIN))
 
 
 @lru_cache(maxsize=64)
@@ -131,7 +132,7 @@ class Prospects:
     """What a gate does with a clip whose error probability is known: exact, not simulated."""
 
     certified: float
-    refuted: float
+    refuted: float  # it can no longer certify, at the last look included
     mean_votes: float
 
 

@@ -6,6 +6,7 @@ from scipy.special import ndtri
 
 from soundproof.stats.bounds import error_upper_bound
 from soundproof.stats.rounding import format_down, format_up, round_down, round_up
+from soundproof.stats.slack import NO_SLACK, Slack
 
 __all__ = [
     "format_down",
@@ -65,19 +66,20 @@ def multiclass_radius(sigma: float, error_upper: float, runner_up_upper: float) 
     return claimed if claimed > 0 else None
 
 
-def radius_ceiling(sigma: float, n: int, alpha: float) -> float:
+def radius_ceiling(sigma: float, n: int, alpha: float, slack: Slack = NO_SLACK) -> float:
     """The radius that `n` unanimous votes give: no votes give more, and k = n gives exactly this (saturation).
 
     For the multi-class bound pass alpha / 2, the share of its bound on the top class; unanimous votes leave the
     runner-up the same bound, so the ceiling is the same formula. 0.0 when n < smallest_n(alpha): nothing can be
-    certified. In the unit of `sigma`, rounded down like the radius.
+    certified, or `slack` leaves nothing. In the unit of `sigma`, rounded down like the radius.
 
     Raises ValueError unless sigma is positive and finite, n >= 1 and 0 < alpha < 1.
 
     >>> round(radius_ceiling(1.0, 10**8, 0.001), 9)
     5.267684741
     """
-    return radius(sigma, error_upper_bound(n, n, alpha)) or 0.0
+    around_point = radius(sigma, slack.widened(error_upper_bound(n, n, alpha)))
+    return max(0.0, slack.lessened(around_point)) if around_point else 0.0
 
 
 def smallest_n_for(sigma: float, target_radius: float, alpha: float) -> int:

@@ -58,3 +58,13 @@ def _format(value: float, digits: int, rounding: str) -> str:
     # Decimal(float) is exact, so this is the only rounding there is. Adding 0.0 turns -0.0 into 0.0.
     rounded = Context(prec=digits, rounding=rounding).plus(Decimal(value + 0.0))
     return f"{rounded.normalize(Context(prec=digits)):f}"
+
+
+def confidence_percent(alpha: float) -> str:
+    """1 - alpha in per cent, rounded down, in decimal from alpha as it is written: in binary, 100 * (1 - 0.002) is
+    below 99.8.
+
+    >>> confidence_percent(0.001)
+    '99.9'
+    """
+    return f"{Context(prec=12, rounding=ROUND_FLOOR).plus(100 - 100 * Decimal(repr(alpha))).normalize():f}"

@@ -1,19 +1,49 @@
-"""POST /certify."""
+"""POST /certify and POST /certify/sweep."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
+from fastapi.sse import EventSourceResponse
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from soundproof.api import examples
 from soundproof.api.certifier import Certifier
-from soundproof.api.form import form_schema, read_form
+from soundproof.api.events import stream
+from soundproof.api.fields import CertifyFields, Fields, form_schema
+from soundproof.api.form import read_form
 from soundproof.api.problems import problem_of
+from soundproof.api.sweep_fields import SweepFields
 from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+from soundproof.sweep import Sweep
 
 T = TypeVar("T")
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: problem_of("bad_request"),
+    404: problem_of("unknown_model"),
+    408: problem_of("request_timeout"),
+    413: problem_of("body_too_large", "audio_too_long"),
+    415: problem_of("unsupported_media_type", "unsupported_audio"),
+    422: problem_of(
+        "invalid_request",
+        "invalid_plan",
+        "impossible_plan",
+        "unknown_label",
+        "malformed_wav",
+        "unsupported_rate",
+        "unsupported_channels",
+        "invalid_samples",
+        "empty_audio",
+        "silent_audio",
+    ),
+    429: problem_of("queue_full") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
+    500: problem_of("internal_error"),
+    503: problem_of("model_unavailable", "worker_lost", "device_memory_exhausted", "engine_stopped"),
+}
+EVENTS = "Events `progress` (samples, samples_planned, prediction, running), then one `certificate` or `problem`."
 
 
 def router(certifier: Certifier, most_samples: int) -> APIRouter:
@@ -23,47 +53,55 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         "/certify",
         response_model=Certificate,
         summary="Certify one clip",
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form_schema()}}}
-        },
-        responses={
+        openapi_extra=_body(CertifyFields),
+        responses=PROBLEMS
+        | {
             200: {
-                "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`.",
-                "content": {"application/json": {"example": examples.certificate()}},
-            },
-            400: problem_of("bad_request"),
-            404: problem_of("unknown_model"),
-            408: problem_of("request_timeout"),
-            413: problem_of("body_too_large", "audio_too_long"),
-            415: problem_of("unsupported_media_type", "unsupported_audio"),
-            422: problem_of(
-                "invalid_request",
-                "invalid_plan",
-                "impossible_plan",
-                "unknown_label",
-                "malformed_wav",
-                "unsupported_rate",
-                "unsupported_channels",
-                "invalid_samples",
-                "empty_audio",
-                "silent_audio",
-            ),
-            429: problem_of("queue_full") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
-            500: problem_of("internal_error"),
-            503: problem_of("model_unavailable", "worker_lost", "device_memory_exhausted", "engine_stopped"),
+                "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`. "
+                "With `progress` a stream of events instead.",
+                "content": {
+                    "application/json": {"example": examples.certificate()},
+                    "text/event-stream": {"schema": {"type": "string", "description": EVENTS}},
+                },
+            }
         },
     )
-    async def certify(request: Request) -> CertifiedCertificate | AbstainedCertificate:
+    async def certify(request: Request) -> CertifiedCertificate | AbstainedCertificate | Response:
         """Draws n0 + n Gaussian noise samples around the clip, in the space that `contract` names, and bounds the
         probability of the class that wins: the radius within which the smoothed classifier cannot change its answer.
 
         The clip is mixed to mono, resampled to the model's rate, cropped or padded to its length and brought to its
         level; the answer says what was done, and what the radius means for the samples that were uploaded.
+
+        With `target_snr_db` the question is another: does the answer hold down to this SNR? Votes are drawn until that
+        is certified, at most n, and `verdict` says how it ended.
         """
-        async with read_form(request, most_samples) as form:
+        async with read_form(request, CertifyFields, most_samples) as form:
+            if form.fields.progress:
+                return EventSourceResponse(stream(request, await certifier.watched(form)))
             return await unless_gone(request, certifier.certify(form))
 
+    @routes.post(
+        "/certify/sweep",
+        summary="Certify one clip under several settings",
+        openapi_extra=_body(SweepFields),
+        responses=PROBLEMS,
+    )
+    async def sweep(request: Request) -> Sweep:
+        """One certificate for each of `settings`, several contracts or sigmas: how much does the certificate depend on
+        what is certified? Each is what POST /certify would have answered, at an alpha of its own that is stated.
+
+        With `confidence` all, alpha is shared out between them, so that all of them hold at once with confidence
+        1 - alpha (Bonferroni). Either all certificates are answered or none.
+        """
+        async with read_form(request, SweepFields, most_samples) as form:
+            return await unless_gone(request, certifier.sweep(form))
+
     return routes
+
+
+def _body(fields: type[Fields]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form_schema(fields)}}}}
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

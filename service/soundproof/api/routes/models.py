@@ -13,7 +13,7 @@ from soundproof.engine.pool import Pool
 from soundproof.nets.manifest import ModelManifest
 from soundproof.settings import Settings
 from soundproof.smoothing.plan import ContractName
-from soundproof.terms import ALLOWED_RATES_HZ
+from soundproof.terms import ALLOWED_RATES_HZ, Precision
 
 State = Literal["ready", "available", "loading", "refused"]
 
@@ -42,6 +42,7 @@ class ModelEntry(BaseModel):
     format: str | None = Field(None, description="the architecture's name")
     size_bytes: int | None = Field(None, description="of the files that are loaded")
     contracts: list[ContractName] = Field([], description="what can be asked for; feature needs a feature stage")
+    precisions: list[Precision] = Field([], description="in which its network can compute")
     devices: list[str] = Field([], description="whose workers have it in memory")
     manifest: ModelManifest | None = Field(
         None, description="classes, rate, samples, gain, recommended sigma, measured accuracy, licence"
@@ -138,6 +139,7 @@ def _entry(entry: Entry, registry: Registry, pool: Pool) -> ModelEntry:
         format=manifest.architecture.name,
         size_bytes=entry.source.size_bytes,
         contracts=contracts,
+        precisions=list(manifest.precisions),
         devices=list(devices),
         manifest=manifest,
     )
