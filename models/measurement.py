@@ -125,9 +125,7 @@ def shape(model: Model, ready: Prepared, plan: Plan) -> rows.Shape:
     point = contract.anchor(ready)
     ratios: list[float] = []
     for block in plan.blocks(Stage.SELECTION):
-        noise = block_normal(
-            plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device
-        )
+        noise = block_normal(plan.noise_stream, block.stage, block.index, (block.samples, *point.shape), point.device)
         perturbation = plan.sigma * noise.double()
         ratios += norm_ratios(contract, point, (point + perturbation).float(), perturbation).tolist()
     measured = geometry(ratios)

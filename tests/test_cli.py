@@ -80,6 +80,12 @@ def test_the_table_has_a_row_for_every_file_and_says_what_was_asked(service: Ser
     assert "contract waveform, transform fixed, sigma 900, n 100, alpha 0.001" in result.stdout
 
 
+def test_the_table_says_that_noise_was_on_a_lattice(service: Service) -> None:
+    options = ["certify", str(YES), "--url", service.url, "--n", "100"]
+    assert "; noise on a lattice" in run(*options, "--noise", "lattice").stdout
+    assert "lattice" not in run(*options, "--noise", "float").stdout
+
+
 def test_a_piped_table_is_never_cut_to_a_terminals_width(service: Service) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     options = ["--url", service.url, "--n", "500", "--sigma", "0.01"]

@@ -61,6 +61,7 @@ def test_add_overwrites_nothing(source: Path, tmp_path: Path) -> None:
         ([*OPTIONS, "--classes", "a,b,c", "--sigma", "nan"], 2, "--sigma"),
         ([*OPTIONS, "--classes", "a,b,c", "--rate", "12345"], 2, "--rate must be one of"),
         ([*OPTIONS, "--classes", "a,b,c", "--device", "gpu"], 2, "--device gpu: "),
+        ([*OPTIONS, "--classes", "a,b,c", "--feature-sigma", "0.1"], 2, "has no features"),
     ],
 )
 def test_add_says_what_is_wrong_and_leaves_nothing(

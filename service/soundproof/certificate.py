@@ -52,15 +52,15 @@ class Perturbation(_Part):
     space: Literal["waveform", "feature"] = Field(description="where the noise was added and the radius is measured")
     sigma: float = Field(description="standard deviation of the noise per number, in the unit of the space")
     noise: Literal["float", "lattice"] = Field(
-        description="float: drawn and added in floating point, nearly the theorem's Gaussian; lattice: whole steps, added "
-        "without error, so that the theorem holds of the very numbers that were computed"
+        description="float: drawn and added in floating point, nearly the theorem's Gaussian; lattice: whole steps, "
+        "added without error, so that the theorem holds of the very numbers that were computed"
     )
     step: float | None = Field(
         description="of the lattice, a power of two, in the unit of the space; null for float noise, like both slacks"
     )
     radius_slack: float | None = Field(
-        description="what the radius lost to the lattice: the clip, and whatever is near it, is moved to the nearest of "
-        "its points; null for float noise, whose own error nothing accounts for"
+        description="what the radius lost to the lattice: the clip, and whatever is near it, is moved to the nearest "
+        "of its points; null for float noise, whose own error nothing accounts for"
     )
     error_slack: float | None = Field(
         description="what the bound on the probability of an error gained, since each number is drawn from 64 bits"

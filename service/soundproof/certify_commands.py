@@ -31,6 +31,7 @@ Bound = Annotated[str | None, typer.Option(help="clopper_pearson or multiclass."
 TargetSnr = Annotated[
     float | None, typer.Option(help="Ask only whether the answer holds down to this SNR; takes far fewer votes.")
 ]
+Noise = Annotated[str | None, typer.Option(help="float, or lattice: the theorem then holds of what is computed.")]
 Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: quicker.")]
 Label = Annotated[str | None, typer.Option(help="The true class of every file.")]
 Seed = Annotated[int | None, typer.Option(help="Repeat a run; marks the certificate seed_source: caller.")]
@@ -52,6 +53,7 @@ def certify(  # noqa: PLR0913  (one parameter per option)
     alpha: Alpha = None,
     bound: Bound = None,
     target_snr_db: TargetSnr = None,
+    noise: Noise = None,
     precision: Precision = None,
     label: Label = None,
     seed: Seed = None,
@@ -70,6 +72,7 @@ def certify(  # noqa: PLR0913  (one parameter per option)
         "alpha": alpha,
         "bound": bound,
         "target_snr_db": target_snr_db,
+        "noise": noise,
         "precision": precision,
         "label": label,
         "seed": seed,
@@ -99,6 +102,7 @@ def sweep(  # noqa: PLR0913
     alpha: Alpha = None,
     bound: Bound = None,
     target_snr_db: TargetSnr = None,
+    noise: Noise = None,
     precision: Precision = None,
     label: Label = None,
     seed: Seed = None,
@@ -115,6 +119,7 @@ def sweep(  # noqa: PLR0913
         "alpha": alpha,
         "bound": bound,
         "target_snr_db": target_snr_db,
+        "noise": noise,
         "precision": precision,
         "label": label,
         "seed": seed,

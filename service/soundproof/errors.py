@@ -18,12 +18,20 @@ SoundproofError
 │   ├── UnknownModel            no model of that name
 │   ├── ModelRefused            a model folder that fails its own description
 │   └── ModelUnavailable        a model that could not be loaded
-└── EngineError
-    ├── QueueFull               more work admitted than can be held; try later
-    ├── WorkerLost              the work ended its worker again and again
-    ├── WorkerFault             an error of ours while working
-    ├── DeviceMemoryExhausted   a block of noise and the smallest chunk do not fit on the device
-    └── EngineStopped           the service is shutting down
+├── EngineError
+│   ├── QueueFull               more work admitted than can be held; try later
+│   ├── WorkerLost              the work ended its worker again and again
+│   ├── WorkerFault             an error of ours while working
+│   ├── DeviceMemoryExhausted   a block of noise and the smallest chunk do not fit on the device
+│   └── EngineStopped           the service is shutting down
+└── StoreError                certificates and jobs that are kept
+    ├── StoreUnavailable        cannot be read or written now: full, locked, read-only or out of reach
+    ├── StoreRefused            no store of this version: written by a newer one, or not a store at all
+    ├── UnknownCertificate      no certificate of that id
+    ├── UnknownJob              no job of that id
+    ├── IdempotencyConflict     the key stands for a job of other content
+    ├── JobFinished             the job has ended, so it cannot be cancelled
+    └── ClaimLost               the clip was cancelled, or is another's by now
 """
 
 
@@ -142,3 +150,35 @@ class DeviceMemoryExhausted(EngineError):
 
 class EngineStopped(EngineError):
     code = "engine_stopped"
+
+
+class StoreError(SoundproofError):
+    """What is kept cannot be had, or is not there."""
+
+
+class StoreUnavailable(StoreError):
+    code = "store_unavailable"
+
+
+class StoreRefused(StoreError):
+    code = "store_refused"
+
+
+class UnknownCertificate(StoreError):
+    code = "unknown_certificate"
+
+
+class UnknownJob(StoreError):
+    code = "unknown_job"
+
+
+class IdempotencyConflict(StoreError):
+    code = "idempotency_conflict"
+
+
+class JobFinished(StoreError):
+    code = "job_finished"
+
+
+class ClaimLost(StoreError):
+    code = "claim_lost"

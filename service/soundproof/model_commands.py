@@ -13,10 +13,11 @@ from rich.table import Table
 from soundproof.access import Url, client_of
 from soundproof.client.client import ProblemError
 from soundproof.errors import ModelRefused
-from soundproof.smoothing.plan import SIGMA_RANGE
 from soundproof.terminal import FAILED, REFUSED, USAGE, Json, complain, errors, show
 from soundproof.terms import Gain, GainPolicy
 
+# smoothing/plan.py's, which the base install, without scipy, cannot import.
+SIGMA_RANGE = (1e-6, 1e3)
 # A manifest's fields as the options that set them.
 OPTIONS = {
     "recommended_sigma.waveform": "--sigma",
@@ -47,6 +48,9 @@ def list_models(url: Url = None, as_json: Json = False) -> None:
     except (ProblemError, httpx.HTTPError) as error:
         complain(f"{error}")
         raise typer.Exit(FAILED) from None
+    if url is None:  # nothing runs: what is about to be loaded here is gone with the command
+        for entry in listed["models"]:
+            entry["state"] = "available" if entry["state"] == "loading" else entry["state"]
     if as_json:
         print(json.dumps(listed, ensure_ascii=False))
         return

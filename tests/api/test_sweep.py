@@ -24,7 +24,7 @@ def refusal(service: Service, **fields: Any) -> tuple[int, str]:
 
 
 def test_each_setting_gets_the_certificate_that_it_would_get_alone(service: Service) -> None:
-    fields = {"model": "speech-commands-12", "n": 150, "label": "yes"}
+    fields: dict[str, Any] = {"model": "speech-commands-12", "n": 150, "label": "yes"}
     found = sweep(service, settings=SETTINGS, **fields)
     alone = [
         certify(service, YES.read_bytes(), contract="waveform", sigma=0.0025, **fields),

@@ -72,3 +72,17 @@ def test_the_speed_follows_what_is_measured() -> None:
     for _ in range(50):
         admission.worked(Ticket(1e6, 1), 100, seconds=1.0)
     assert admission.cost_per_second == pytest.approx(100, rel=1e-3)
+
+
+def test_a_claim_that_turns_out_smaller_makes_room_at_once() -> None:
+    """A gate's, whose votes are known from look to look."""
+    admission = door()
+    admission.admit(ticket := Ticket(90, 1))
+    with pytest.raises(QueueFull):
+        admission.admit(Ticket(60, 1))
+    ticket = admission.claims(ticket, 30)
+    admission.admit(Ticket(60, 1))
+    admission.leave(ticket)
+    admission.admit(Ticket(40, 1))  # 60 + 40: nothing of the first is left
+    with pytest.raises(QueueFull):
+        admission.admit(Ticket(1, 1))

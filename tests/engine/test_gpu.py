@@ -14,7 +14,7 @@ from tests.model_folders import RMS_GAIN, random_linear, write_linear
 from soundproof.audio import wav
 from soundproof.audio.waveform import Waveform
 from soundproof.nets.manifest import read_manifest
-from soundproof.smoothing.plan import BoundName, ContractName, Plan, TransformName
+from soundproof.smoothing.plan import BoundName, ContractName, NoiseName, Plan, TransformName
 
 pytestmark = [
     pytest.mark.gpu,
@@ -37,8 +37,11 @@ async def test_a_linear_classifier_gets_about_the_same_votes_on_both_devices(tmp
     np.testing.assert_allclose(shares[0], shares[1], atol=6 * np.sqrt(2 * 0.25 / 20_000))
 
 
+@pytest.mark.parametrize("noise", list(NoiseName))
 @pytest.mark.parametrize("contract", list(ContractName))
-async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(contract: ContractName) -> None:
+async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(
+    contract: ContractName, noise: NoiseName
+) -> None:
     manifest = read_manifest(BUNDLED)
     plan = Plan(
         model=manifest.name,
@@ -54,6 +57,7 @@ async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(contract
         seed=1,
         clip_sha256="00",
         dimension=math.prod(manifest.feature_shape) if contract is ContractName.FEATURE else manifest.clip_samples,
+        noise=noise,
     )
     async with running(source_of(BUNDLED), Watch(), devices=("cuda:0",)) as pool:
         finished = await pool.certify(plan, source_of(BUNDLED), wav.read(YES.read_bytes()), manifest.clip_samples)

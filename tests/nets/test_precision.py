@@ -77,9 +77,7 @@ def test_a_model_that_fails_in_that_precision_is_refused(model: Model, monkeypat
         at(model, Precision.BFLOAT16, CPU)
 
 
-def test_a_batch_that_mixes_its_clips_is_noticed_in_bfloat16_too(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_mixes_its_clips_is_noticed_in_bfloat16_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     head = LogMelCnn.head
 
     def mixing(self: LogMelCnn, features: Tensor) -> Tensor:

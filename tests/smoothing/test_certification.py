@@ -14,7 +14,7 @@ from tests.smoothing.plans import plan_with
 from soundproof.errors import ImpossiblePlan, InvalidPlan
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Geometry, Tally, Votes, decide
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import Block, BoundName, Plan
+from soundproof.smoothing.plan import Block, BoundName, NoiseName, Plan
 from soundproof.stats.bounds import error_upper_bound, share_upper_bound, smallest_n
 from soundproof.stats.radius import multiclass_radius, radius
 
@@ -250,14 +250,42 @@ def test_no_valid_selection_vote_proposes_no_class() -> None:
     assert outcome.p_a_lower is None
 
 
+@pytest.mark.parametrize(("k", "others"), [(1_000, 0), (990, 10), (700, 300)])
+def test_on_a_lattice_bounds_and_radius_give_up_their_slack(k: int, others: int) -> None:
+    counts = tally((0, 100, 0), (others, k, 0))
+    for bound in BoundName:
+        plan = plan_with(bound=bound, noise=NoiseName.LATTICE)
+        outcome = decide(plan, counts)
+        assert isinstance(outcome, Certified)
+        share = plan.bound_alpha
+        top = error_upper_bound(k, 1_000, share) + plan.slack.error
+        runner_up = share_upper_bound(others, 1_000, share) + plan.slack.error
+        expected = multiclass_radius(0.5, top, runner_up if bound is BoundName.MULTICLASS else top)
+        assert expected is not None
+        assert outcome.radius == pytest.approx(expected - plan.slack.distance, rel=1e-11)
+        assert outcome.radius < expected - plan.slack.distance
+        assert outcome.p_a_lower == pytest.approx(1 - top, abs=1e-11)
+        assert outcome.p_a_lower < 1 - top
+
+
+def test_a_radius_that_the_lattice_takes_is_an_abstention() -> None:
+    """555 of 1000 prove a little; in 2^31 dimensions the slack is a 23rd of sigma."""
+    counts = tally((0, 100, 0), (445, 555, 0))
+    assert isinstance(decide(plan_with(dimension=2**31), counts), Certified)
+    outcome = decide(plan_with(dimension=2**31, noise=NoiseName.LATTICE), counts)
+    assert isinstance(outcome, Abstained)
+    assert outcome.candidate == 1
+
+
 @unhurried
 @given(
     counts=st.lists(st.integers(0, 400), min_size=4, max_size=4).filter(lambda c: sum(c) >= 11),
     bound=st.sampled_from(BoundName),
+    noise=st.sampled_from(NoiseName),
 )
-def test_no_outcome_passes_the_ceiling(counts: list[int], bound: BoundName) -> None:
+def test_no_outcome_passes_the_ceiling(counts: list[int], bound: BoundName, noise: NoiseName) -> None:
     *estimation, invalid = counts
-    plan = plan_with(n=sum(counts), bound=bound)
+    plan = plan_with(n=sum(counts), bound=bound, noise=noise)
     outcome = decide(plan, tally((100, 0, 0), estimation, invalid))
     if isinstance(outcome, Certified):
         assert 0 < outcome.radius <= plan.radius_ceiling

@@ -5,11 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.model_folders import RMS_GAIN
+from tests.audio.wav_bytes import encode_pcm16
+from tests.model_folders import RMS_GAIN, UNIT_GAIN
 from tests.smoothing.clips import Floats, linear, prepared
 from tests.smoothing.plans import plan_with
 from torch import Tensor
 
+from soundproof.audio import wav
+from soundproof.audio.prepare import prepare
+from soundproof.errors import InvalidPlan
 from soundproof.nets.classifier import Linear, LogMelCnn
 from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.smoothing.contracts import (
@@ -17,10 +21,12 @@ from soundproof.smoothing.contracts import (
     FeatureContract,
     PostProcessedContract,
     WaveformContract,
+    centre,
     contract_for,
 )
 from soundproof.smoothing.counting import INVALID, votes
-from soundproof.smoothing.plan import ContractName, TransformName
+from soundproof.smoothing.plan import ContractName, NoiseName, TransformName
+from soundproof.terms import Gain, GainPolicy
 
 SAMPLES, CLASSES = 600, 3
 CLIP = 0.4 * np.random.default_rng(0).standard_normal(SAMPLES)
@@ -151,3 +157,41 @@ def test_equal_logits_vote_for_the_lowest_class() -> None:
 
 def test_huge_finite_logits_are_valid() -> None:
     assert votes(torch.tensor([[3e38, -3e38, 0.0]])).tolist() == [0]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("sigma", [0.0025, 0.5, 16.0])
+def test_a_16_bit_clip_without_gain_is_certified_on_the_lattice_exactly_where_it_is(
+    channels: int, sigma: float
+) -> None:
+    """From the file's bytes to the point that the noise is drawn around, which is the clip's very numbers."""
+    steps = np.random.default_rng(5).integers(-32_768, 32_768, (channels, SAMPLES))
+    waveform = wav.read(encode_pcm16((steps / 32_768).astype(np.float32), 16_000))
+    clip = prepare(waveform, sample_rate_hz=16_000, clip_samples=SAMPLES, gain=UNIT_GAIN)
+    plan = plan_with(noise=NoiseName.LATTICE, dimension=SAMPLES, sigma=sigma)
+    point = centre(plan, contract_for(plan, classifier(), clip), clip)
+    assert torch.equal(point, clip.x)
+    assert torch.equal(point, torch.from_numpy(steps.mean(axis=0) / 32_768))
+
+
+def test_with_a_gain_the_point_is_the_nearest_of_the_lattice() -> None:
+    clip = prepared(CLIP, RMS_GAIN)
+    on_lattice, plain = (plan_with(noise=n, dimension=SAMPLES) for n in (NoiseName.LATTICE, NoiseName.FLOAT))
+    point = centre(on_lattice, contract_for(on_lattice, classifier(), clip), clip)
+    moved = float(torch.linalg.vector_norm(point - clip.x))
+    assert 0 < 2 * moved < on_lattice.slack.distance
+    assert torch.equal(centre(plain, contract_for(plain, classifier(), clip), clip), clip.x)
+
+
+def test_a_clip_too_loud_for_its_noise_is_refused_with_what_to_do() -> None:
+    plan = plan_with(noise=NoiseName.LATTICE, dimension=SAMPLES, sigma=1e-6)
+    loud = prepared(CLIP, Gain(GainPolicy.PEAK, 1e4))
+    with pytest.raises(InvalidPlan, match=r"too small.*larger sigma, or for noise 'float'"):
+        centre(plan, contract_for(plan, classifier(), loud), loud)
+
+
+def test_a_plan_of_another_dimension_is_not_voted_on() -> None:
+    """Its slack would be that of another point."""
+    plan = plan_with(noise=NoiseName.LATTICE, dimension=SAMPLES - 1)
+    with pytest.raises(ValueError, match="600 numbers and the plan 599"):
+        centre(plan, contract_for(plan, classifier(), prepared(CLIP)), prepared(CLIP))

@@ -20,29 +20,26 @@ in all of 12 places, or no small y at all) in about one vote of 100,000, far too
 """
 
 import math
-from dataclasses import dataclass
+from functools import cache
 
-import pytest
+import numpy as np
 import torch
+from tests.smoothing.clips import prepared
 from tests.smoothing.plans import plan_with
 from torch import Tensor
 
 from soundproof.nets.classifier import Linear
 from soundproof.smoothing import voting
-from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
-from soundproof.smoothing.contracts import WaveformContract
-from soundproof.smoothing.lattice import Lattice
-from soundproof.smoothing.lattice_noise import lattice_normal, noised, snap
-from soundproof.smoothing.plan import Block, Plan
-from soundproof.stats.bounds import error_upper_bound
-from soundproof.stats.radius import radius
+from soundproof.smoothing.certification import Abstained, Certification, Certified
+from soundproof.smoothing.contracts import WaveformContract, centre
+from soundproof.smoothing.plan import NoiseName
 
 SAMPLES, SIGMA = 16_000, 0.5
 AROUND_0, AROUND_C = 0, 1
 C = SIGMA * 5 / 512
-POINTS = {
-    AROUND_0: torch.zeros(SAMPLES, dtype=torch.float64),
-    AROUND_C: torch.full((SAMPLES,), C, dtype=torch.float64),
+CLIPS = {
+    AROUND_0: prepared(np.zeros(SAMPLES)),
+    AROUND_C: prepared(np.full(SAMPLES, C)),
 }
 DISTANCE = C * math.sqrt(SAMPLES)  # between the two points
 
@@ -60,68 +57,27 @@ class LooksAtLastBits(Linear):
 CONTRACT = WaveformContract(LooksAtLastBits(1, 2))
 
 
-@dataclass(frozen=True)
-class Claim:
-    prediction: int
-    radius: float
-
-
-def plan_at(place: int) -> Plan:
-    return plan_with(classes=2, sigma=SIGMA, n0=100, n=1000, alpha=0.001, seed=1, clip_sha256=f"point {place}")
-
-
-def outcome(plan: Plan, votes: dict[Block, Votes]) -> Certified | Abstained:
+@cache
+def outcome(place: int, noise: NoiseName) -> Certified | Abstained:
+    """As the service finds it, with the noise, the votes, the bounds and the radius that are its own."""
+    fields = {"classes": 2, "dimension": SAMPLES, "sigma": SIGMA, "clip_sha256": f"point {place}"}
+    plan = plan_with(noise=noise, n0=100, n=1000, alpha=0.001, seed=1, **fields)
+    point = centre(plan, CONTRACT, CLIPS[place])
     run = Certification(plan)
-    for block in run.wanted():
-        run.record(block, votes[block])
+    blocks = run.wanted()
+    votes = voting.vote_all(CONTRACT, point, plan, blocks, chunk_samples=32)
+    for block, counted in zip(blocks, votes, strict=True):
+        run.record(block, counted)
     return run.outcome()
 
 
-def float_claim(place: int) -> Claim | None:
-    """The service's float noise, bounds and radius."""
-    plan = plan_at(place)
-    blocks = Certification(plan).wanted()
-    votes = voting.vote_all(CONTRACT, POINTS[place], plan, blocks, chunk_samples=32)
-    found = outcome(plan, dict(zip(blocks, votes, strict=True)))
-    return Claim(found.prediction, found.radius) if isinstance(found, Certified) else None
-
-
-def lattice_votes(lattice: Lattice, point: Tensor, plan: Plan, block: Block) -> Votes:
-    noise = lattice_normal(lattice, plan.noise_stream, block.stage, block.index, (block.samples, SAMPLES))
-    decided = CONTRACT.decide(noised(point, noise))
-    return Votes(tuple(torch.bincount(decided, minlength=plan.classes).tolist()))
-
-
-def lattice_claim(place: int) -> Claim | None:
-    """The same with lattice noise, and what its radius loses."""
-    plan, lattice = plan_at(place), Lattice(SIGMA)
-    point = snap(lattice, POINTS[place])
-    votes = {block: lattice_votes(lattice, point, plan, block) for block in Certification(plan).wanted()}
-    found = outcome(plan, votes)
-    if isinstance(found, Abstained):
-        return None
-    error_upper = error_upper_bound(found.tally.estimation[found.prediction], plan.n, plan.bound_alpha)
-    reach = radius(SIGMA, error_upper + lattice.error_slack(SAMPLES)) or 0.0
-    held = reach - lattice.distance_slack(SAMPLES)
-    return Claim(found.prediction, held) if held > 0 else None
-
-
-@pytest.fixture(scope="module")
-def float_claims() -> dict[int, Claim | None]:
-    return {place: float_claim(place) for place in POINTS}
-
-
-@pytest.fixture(scope="module")
-def lattice_claims() -> dict[int, Claim | None]:
-    return {place: lattice_claim(place) for place in POINTS}
-
-
-def test_float_noise_certifies_two_answers_for_one_ball(float_claims: dict[int, Claim | None]) -> None:
+def test_float_noise_certifies_two_answers_for_one_ball() -> None:
     """At x it certifies a radius, and at x', at half that distance, the same smoothed classifier answers otherwise."""
-    for place, claim in float_claims.items():
-        assert claim is not None
-        assert claim.prediction == place, "the classifier knows by last bits which clip it hears"
-        assert claim.radius > 1.9 * DISTANCE
+    for place in CLIPS:
+        found = outcome(place, NoiseName.FLOAT)
+        assert isinstance(found, Certified)
+        assert found.prediction == place, "the classifier knows by last bits which clip it hears"
+        assert found.radius > 1.9 * DISTANCE
 
 
 def test_no_function_of_exact_gaussians_could_earn_those_certificates() -> None:
@@ -131,15 +87,17 @@ def test_no_function_of_exact_gaussians_could_earn_those_certificates() -> None:
     assert 0.5 * (1 + math.erf(0.5 * DISTANCE / SIGMA / math.sqrt(2))) < 0.75
 
 
-def test_lattice_noise_does_not(lattice_claims: dict[int, Claim | None]) -> None:
+def test_lattice_noise_does_not() -> None:
     """Any two certificates whose balls reach the other's centre name one class."""
-    one, other = lattice_claims[AROUND_0], lattice_claims[AROUND_C]
-    assert one is None or other is None or one.prediction == other.prediction or one.radius + other.radius < DISTANCE
+    one, other = (outcome(place, NoiseName.LATTICE) for place in CLIPS)
+    if isinstance(one, Certified) and isinstance(other, Certified):
+        assert one.prediction == other.prediction or one.radius + other.radius < DISTANCE
 
 
-def test_lattice_noise_still_certifies(lattice_claims: dict[int, Claim | None]) -> None:
+def test_lattice_noise_still_certifies() -> None:
     """The agreement is not that of two abstentions: all that is heard is a multiple of sigma 2^-30, around 0 too."""
-    for claim in lattice_claims.values():
-        assert claim is not None
-        assert claim.prediction == AROUND_C
-        assert claim.radius > 1.9 * DISTANCE
+    for place in CLIPS:
+        found = outcome(place, NoiseName.LATTICE)
+        assert isinstance(found, Certified)
+        assert found.prediction == AROUND_C
+        assert found.radius > 1.9 * DISTANCE

@@ -15,7 +15,7 @@ from soundproof.errors import InvalidPlan
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
 from soundproof.smoothing.gated import Answer, Look, Question, Verdict, question_of, verdict_at
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.plan import Block, NoiseName, Plan
 from soundproof.stats.gate import gate, null_error, prospects
 
 unhurried = settings(deadline=None, derandomize=True, max_examples=60)
@@ -168,6 +168,17 @@ def test_a_certified_gate_claims_the_radius_that_it_tested_and_nothing_more() ->
     assert outcome.tally.used == question.gate.looks[0] == 361
     assert outcome.radius < gate_plan(2.0, n=10_000).radius_ceiling
     assert not outcome.saturated
+
+
+def test_on_a_lattice_a_certified_gate_claims_the_same_radius_for_a_little_less_probability() -> None:
+    plain, on_lattice = (gate_plan(2.0, n=10_000, noise=noise) for noise in NoiseName)
+    before, outcome = run(plain, 0.0), run(on_lattice, 0.0)
+    assert isinstance(before, Certified)
+    assert isinstance(outcome, Certified)
+    assert outcome.radius == before.radius
+    gate = answer_of(outcome).question.gate
+    assert gate.null_error < answer_of(before).question.gate.null_error - on_lattice.slack.error
+    assert outcome.p_a_lower < 1 - gate.null_error - on_lattice.slack.error < outcome.p_a_lower + 1e-11
 
 
 def test_a_clip_of_another_class_is_refuted_as_soon_as_it_cannot_pass() -> None:

@@ -18,8 +18,9 @@ from tests.smoothing.plans import plan_with
 
 from soundproof.smoothing import voting
 from soundproof.smoothing.certification import Abstained, Certification, Certified
-from soundproof.smoothing.contracts import contract_for
+from soundproof.smoothing.contracts import centre, contract_for
 from soundproof.smoothing.gated import Verdict, question_of
+from soundproof.smoothing.plan import NoiseName
 
 SAMPLES, CLIPS, SIGMA, N = 256, 100, 0.25, 1_000
 ALPHA, FALSE_ALARM = 0.05, 1e-6
@@ -40,7 +41,7 @@ class Case:
 
 
 @cache
-def cases(share: float) -> tuple[Case, ...]:
+def cases(share: float, noise: NoiseName = NoiseName.FLOAT) -> tuple[Case, ...]:
     """Gates at `share` of each clip's exact radius; distances from .6 to 1.8 sigmas."""
     generator = np.random.default_rng(4)
     weight = generator.standard_normal((2, SAMPLES)).astype(np.float32).astype(np.float64)
@@ -60,6 +61,8 @@ def cases(share: float) -> tuple[Case, ...]:
             n=N,
             alpha=ALPHA,
             clip_sha256=f"gate{number}",
+            dimension=SAMPLES,
+            noise=noise,
             # A little above the target: the radius tested is rounded up, and is not to pass the exact one at share 1.
             target_snr_db=20 * np.log10(ready.facts.norm / (reach * SIGMA)) + 1e-8,
         )
@@ -68,9 +71,10 @@ def cases(share: float) -> tuple[Case, ...]:
         assert question is not None
         run = Certification(plan)
         run.ask(question)
+        point = centre(plan, contract, ready)
         while wanted := run.wanted():
             for block in wanted:
-                run.record(block, voting.vote(contract, contract.anchor(ready), plan, block, chunk_samples=64))
+                run.record(block, voting.vote(contract, point, plan, block, chunk_samples=64))
         found.append(Case(distance, reach, run.outcome()))
     return tuple(found)
 
@@ -79,24 +83,29 @@ def certified(found: tuple[Case, ...]) -> int:
     return sum(isinstance(case.outcome, Certified) for case in found)
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize("share", [1.0, 1.5])
-def test_radii_that_do_not_hold_are_certified_no_more_often_than_alpha(share: float) -> None:
+def test_radii_that_do_not_hold_are_certified_no_more_often_than_alpha(share: float, noise: NoiseName) -> None:
     """18 of 100 at most at alpha 5 %; at share 1 the null is met to nine digits."""
-    assert certified(cases(share)) <= binom.isf(FALSE_ALARM, CLIPS, ALPHA)
+    found = cases(share, noise)
+    assert certified(found) <= binom.isf(FALSE_ALARM, CLIPS, ALPHA)
     if share > 1:
-        assert certified(cases(share)) == sum(case.is_false for case in cases(share))
+        assert certified(found) == sum(case.is_false for case in found)
 
 
-def test_radii_that_hold_easily_are_certified_with_few_votes() -> None:
+@pytest.mark.parametrize("noise", NoiseName)
+def test_radii_that_hold_easily_are_certified_with_few_votes(noise: NoiseName) -> None:
     """Half of the exact radius: errors are so much rarer that no gate misses (prospects below 1e-6), and the mean clip
     needs less than a fifth of the votes."""
-    assert certified(cases(0.5)) == CLIPS
-    assert not any(case.is_false for case in cases(0.5))
-    assert np.mean([case.outcome.tally.used for case in cases(0.5)]) < N / 5
+    found = cases(0.5, noise)
+    assert certified(found) == CLIPS
+    assert not any(case.is_false for case in found)
+    assert np.mean([case.outcome.tally.used for case in found]) < N / 5
 
 
-def test_a_gate_claims_the_targets_radius_exactly() -> None:
-    for case in cases(0.5):
+@pytest.mark.parametrize("noise", NoiseName)
+def test_a_gate_claims_the_targets_radius_exactly(noise: NoiseName) -> None:
+    for case in cases(0.5, noise):
         assert isinstance(case.outcome, Certified)
         assert case.outcome.radius == pytest.approx(case.reach * SIGMA, rel=2e-9)
         assert case.outcome.answer is not None

@@ -1,7 +1,9 @@
 """What a gate asks of a clip, and what is refused before any vote is drawn."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from tests.smoothing.plans import NORM, asked, gate_plan, plan_with, target_of
 
 from soundproof.errors import ImpossiblePlan, InvalidPlan
 from soundproof.smoothing.gated import question_of
-from soundproof.smoothing.plan import BoundName, ContractName
+from soundproof.smoothing.lattice import Lattice
+from soundproof.smoothing.plan import BoundName, ContractName, NoiseName
 from soundproof.stats.gate import gate, null_error, smallest_votes
+from soundproof.stats.normal_tail import upper_tail
 
 unhurried = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -33,10 +37,32 @@ def test_the_ball_that_is_tested_has_every_perturbation_of_the_target_snr(norm: 
 
 
 @unhurried
+@given(norm=st.floats(1e-3, 1e6), target=st.floats(-60, 200), dimension=st.sampled_from([1, 16_000, 2**31]))
+def test_on_a_lattice_the_null_gives_up_both_slacks(norm: float, target: float, dimension: int) -> None:
+    """q0 <= Phi(-(R + distance) / sigma) - error, and not much less."""
+    sigma = min(1e3, max(1e-6, norm * 10 ** (-target / 20)))
+    plan = plan_with(sigma=sigma, n=1_000_000, target_snr_db=target, noise=NoiseName.LATTICE, dimension=dimension)
+    try:
+        question = question_of(plan, norm)
+    except ImpossiblePlan:
+        return
+    assert question is not None
+    plain = question_of(replace(plan, noise=NoiseName.FLOAT), norm)
+    assert plain is not None
+    assert question.target_radius == plain.target_radius
+    lattice = Lattice(sigma)
+    reach = (Decimal(question.target_radius) + Decimal(lattice.distance_slack(dimension))) / Decimal(sigma)
+    exact = upper_tail(reach) - Decimal(lattice.error_slack(dimension))
+    assert exact * (1 - Decimal("1e-9")) <= Decimal(question.gate.null_error) <= exact
+
+
+@pytest.mark.parametrize("noise", NoiseName)
+@unhurried
 @given(reach=st.floats(0.3, 3.8), n=st.integers(10, 5_000), alpha=st.sampled_from([0.5, 0.05, 0.001, 1e-9]))
-def test_a_refusal_names_what_would_be_enough_and_no_more(reach: float, n: int, alpha: float) -> None:
-    plan = {"n": max(n, 31), "alpha": alpha}
-    if smallest_votes(null_error(reach, 1.0), alpha) <= plan["n"]:
+def test_a_refusal_names_what_would_be_enough_and_no_more(noise: NoiseName, reach: float, n: int, alpha: float) -> None:
+    plan: dict[str, Any] = {"n": max(n, 31), "alpha": alpha, "noise": noise}
+    slack = gate_plan(reach, **plan).slack
+    if smallest_votes(null_error(reach + slack.distance / 0.5, 1.0) - slack.error, alpha) <= plan["n"]:
         return
     with pytest.raises(
         ImpossiblePlan, match=r"votes at sigma 0\.5 cannot certify this clip down to an SNR of"
@@ -47,11 +73,13 @@ def test_a_refusal_names_what_would_be_enough_and_no_more(reach: float, n: int, 
     asked(gate_plan(reach, **plan | {"n": int(ways["n"])}))
     asked(gate_plan(reach, **plan, sigma=ways["sigma"], target_snr_db=target_of(reach)))
     asked(gate_plan(reach, **plan | {"target_snr_db": ways["target_snr_db"]}))
-    for change in ({"n": int(ways["n"]) - 1}, {"sigma": 0.999 * ways["sigma"]}):
+    # A lattice's slack is not quite in proportion to sigma: the hints allow for the most it may be.
+    near, near_db = (0.999, 0.01) if noise is NoiseName.FLOAT else (0.99, 0.1)
+    for change in ({"n": int(ways["n"]) - 1}, {"sigma": near * ways["sigma"]}):
         with pytest.raises(ImpossiblePlan):
             asked(gate_plan(reach, **plan | {"target_snr_db": target_of(reach)} | change))
     with pytest.raises(ImpossiblePlan):
-        asked(gate_plan(reach, **plan | {"target_snr_db": ways["target_snr_db"] - 0.01}))
+        asked(gate_plan(reach, **plan | {"target_snr_db": ways["target_snr_db"] - near_db}))
 
 
 def test_a_target_out_of_all_reach_is_refused_with_the_sigma_and_the_target_that_it_needs() -> None:

@@ -19,11 +19,11 @@ from datasets import DATASETS
 from soundproof.audio.prepare import Prepared, prepare
 from soundproof.nets.classifier import Linear
 from soundproof.smoothing.certification import Geometry
-from soundproof.smoothing.contracts import contract_for
+from soundproof.smoothing.contracts import centre, contract_for
 from soundproof.smoothing.counting import norm_ratios
 from soundproof.smoothing.noise import block_normal
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import ContractName, TransformName
+from soundproof.smoothing.plan import ContractName, NoiseName, TransformName
 from soundproof.smoothing.voting import geometry, vote
 
 SIGMA, N0, SAMPLES = 0.0025, 100, 16_000
@@ -54,17 +54,18 @@ def synthetic_clip() -> Floats:
     return clip
 
 
-def measured_by_voting(clip: Prepared, transform: TransformName) -> Geometry:
-    plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform, sigma=SIGMA, n0=N0)
+def measured_by_voting(clip: Prepared, transform: TransformName, noise: NoiseName = NoiseName.FLOAT) -> Geometry:
+    plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform, sigma=SIGMA, n0=N0, noise=noise)
     contract = contract_for(plan, Linear(SAMPLES, plan.classes), clip)
     (block,) = plan.blocks(Stage.SELECTION)
-    return vote(contract, contract.anchor(clip), plan, block, chunk_samples=64).geometry
+    return vote(contract, centre(plan, contract, clip), plan, block, chunk_samples=64).geometry
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize("transform", TransformName)
-def test_each_transform_moves_a_synthetic_clip_as_far_as_it_should(transform: TransformName) -> None:
+def test_each_transform_moves_a_synthetic_clip_as_far_as_it_should(transform: TransformName, noise: NoiseName) -> None:
     low, high = LIMITS[transform]
-    assert low <= measured_by_voting(prepared(synthetic_clip(), RMS_GAIN), transform).d_geom <= high
+    assert low <= measured_by_voting(prepared(synthetic_clip(), RMS_GAIN), transform, noise).d_geom <= high
 
 
 def test_what_clipping_and_peak_scaling_do_hardly_depends_on_the_noise() -> None:

@@ -321,6 +321,8 @@ def test_the_sampling_and_the_diagnostics_are_those_of_the_tally() -> None:
         "samples_used": 10_000,
         "block_samples": 128,
         "generator": "numpy philox-4x64, ziggurat, float32",
+        "precision": "float32",
+        "backend": "torch 2.11.0",
     }
     assert found["diagnostics"]["samples"] == 100
     assert found["diagnostics"]["d_geom"] == pytest.approx(6.5e-8)

@@ -13,13 +13,14 @@ import pytest
 import torch
 from scipy.special import ndtr
 from scipy.stats import chi2, kstest, norm
+from tests.smoothing.lattices import noise_at
 from tests.smoothing.test_noise import ADDRESSES, BLOCK, FALSE_ALARM, KEY, correlation_at_every_lag
 from torch import Tensor
 
 from soundproof.errors import InvalidPlan
 from soundproof.smoothing import lattice_noise
 from soundproof.smoothing.lattice import Lattice
-from soundproof.smoothing.lattice_noise import QUANTILE_ERROR, lattice_normal, noised, rounded_normal, snap, words
+from soundproof.smoothing.lattice_noise import QUANTILE_ERROR, rounded_normal, snap, uniform_words
 from soundproof.smoothing.noise_address import Stage
 from soundproof.stats.normal_tail import upper_tail
 
@@ -32,7 +33,7 @@ ENDS = torch.tensor([0, 1, 2**62, 2**63 - 1, -(2**63), 1 - 2**63, -(2**62), -1])
 
 
 def random_words(count: int) -> Tensor:
-    return words(KEY, Stage.ESTIMATION, 5, (count,), CPU, 0)
+    return uniform_words(KEY, Stage.ESTIMATION, 5, (count,))
 
 
 def tail_of(word: int) -> Decimal:
@@ -95,7 +96,7 @@ def test_the_quantile_errs_by_a_sixteenth_of_what_is_allowed() -> None:
 @pytest.mark.parametrize("s", [0.4, 1.0, 3.3, 50.0])
 def test_every_integer_comes_as_often_as_it_should(s: float) -> None:
     """Chi-square of 1,024,000 draws; integers expected fewer than 20 times are taken together, by sign."""
-    drawn = rounded_normal(words(KEY, Stage.ESTIMATION, 7, (64, 16_000), CPU, 0), s).flatten().long()
+    drawn = rounded_normal(uniform_words(KEY, Stage.ESTIMATION, 7, (64, 16_000)), s).flatten().long()
     last = int(np.floor(8 * s)) + 1
     edges = (np.arange(-last, last) + 0.5) / s
     share = np.diff(ndtr(edges), prepend=0.0, append=1.0)  # of every k from -last to last, the ends taking the rest
@@ -110,28 +111,28 @@ def test_every_integer_comes_as_often_as_it_should(s: float) -> None:
 
 def test_on_the_lattice_of_the_service_the_noise_is_normal() -> None:
     """Its steps are far too fine for 4,096,000 draws to tell."""
-    drawn = torch.cat([lattice_normal(LATTICE, KEY, Stage.ESTIMATION, block, BLOCK) for block in range(64)])
+    drawn = torch.cat([noise_at(LATTICE, KEY, Stage.ESTIMATION, block, BLOCK) for block in range(64)])
     assert kstest(drawn.flatten().numpy() / SIGMA, "norm").pvalue > FALSE_ALARM
     assert kstest(drawn.flatten().numpy() / SIGMA * 1.01, "norm").pvalue < FALSE_ALARM
 
 
 def test_noise_is_whole_steps() -> None:
-    drawn = lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, BLOCK)
+    drawn = noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, BLOCK)
     assert drawn.dtype == torch.float64
     assert drawn.shape == BLOCK
     assert torch.equal((drawn / LATTICE.step).round() * LATTICE.step, drawn)
 
 
 def test_the_same_address_gives_the_same_noise_whatever_is_drawn_with_it() -> None:
-    large = lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, (100, 1000))  # more than one piece
-    assert torch.equal(lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, (100, 1000)), large)
-    assert torch.equal(lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, (3, 1000)), large[:3])
+    large = noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, (100, 1000))  # more than one piece
+    assert torch.equal(noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, (100, 1000)), large)
+    assert torch.equal(noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, (3, 1000)), large[:3])
 
 
 def test_this_address_has_always_given_this_noise() -> None:
     """If this fails, every certificate's seed means other noise than it did: that is a new major version. It holds on
     every machine: no library's logarithm has a say in it."""
-    drawn = lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, (2, 3), group=1)
+    drawn = noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, (2, 3), group=1)
     assert (drawn / LATTICE.step).tolist() == GOLDEN
 
 
@@ -139,7 +140,7 @@ def test_this_address_has_always_given_this_noise() -> None:
 def test_different_addresses_are_uncorrelated_at_every_lag(one: str, two: str) -> None:
     addresses = {name: (*address, BLOCK, CPU, 0) for name, address in ADDRESSES.items()}
     addresses["another group"] = (*ADDRESSES["the address"], BLOCK, CPU, 1)
-    noise = [lattice_normal(LATTICE, *addresses[name]) / SIGMA for name in (one, two)]
+    noise = [noise_at(LATTICE, *addresses[name]) / SIGMA for name in (one, two)]
     draws = noise[0].numel()
     allowed = float(norm.isf(FALSE_ALARM / 2 / draws)) / np.sqrt(draws)
     assert np.abs(correlation_at_every_lag(*noise)).max() < allowed < 0.05
@@ -150,9 +151,9 @@ def test_point_and_noise_are_added_exactly(sigma: float) -> None:
     """Against whole numbers of Python's: the sum of the steps, then one rounding to float32."""
     lattice = Lattice(sigma)
     clip = torch.from_numpy(np.random.default_rng(0).standard_normal(500))
-    point, noise = snap(lattice, clip), lattice_normal(lattice, KEY, Stage.ESTIMATION, 0, (4, 500))
+    point, noise = snap(lattice, clip), noise_at(lattice, KEY, Stage.ESTIMATION, 0, (4, 500))
     step = Fraction(lattice.step)
-    for row, heard in zip(noise, noised(point, noise), strict=True):
+    for row, heard in zip(noise, (point + noise).float(), strict=True):
         for x, z, y in zip(point.tolist(), row.tolist(), heard.tolist(), strict=True):
             steps = Fraction(x) / step + Fraction(z) / step
             assert steps.denominator == 1
@@ -182,7 +183,7 @@ def test_no_sum_is_minus_zero() -> None:
     """A classifier may tell the two zeros apart, and a lattice point is one number."""
     point = snap(LATTICE, torch.tensor([-0.0, 0.0, -1e-12, LATTICE.step, -LATTICE.step], dtype=torch.float64))
     noise = torch.stack([torch.full_like(point, -0.0), torch.full_like(point, 0.0), -point])
-    heard = noised(point, noise)
+    heard = (point + noise).float()
     assert not torch.signbit(torch.cat([point[None], heard])[torch.cat([point[None], heard]) == 0]).any()
 
 
@@ -200,6 +201,6 @@ def test_a_gpu_rounds_the_same_words_to_the_same_integers() -> None:
     drawn = torch.cat([ENDS, random_words(1_000_000)])
     for s in (0.7, 2.0**20):
         assert torch.equal(rounded_normal(drawn.cuda(), s).cpu(), rounded_normal(drawn, s))
-    one, again = (lattice_normal(LATTICE, KEY, Stage.ESTIMATION, 5, (1024, 1000), "cuda").cpu() for _ in range(2))
+    one, again = (noise_at(LATTICE, KEY, Stage.ESTIMATION, 5, (1024, 1000), "cuda").cpu() for _ in range(2))
     assert torch.equal(one, again)
     assert kstest(one.flatten().numpy() / SIGMA, "norm").pvalue > FALSE_ALARM

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtri
 from tests.smoothing.plans import plan_with
 
 from soundproof.errors import ImpossiblePlan, InvalidPlan
-from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import BoundName, ContractName, TransformName
+from soundproof.smoothing.lattice import Lattice
+from soundproof.smoothing.noise_address import Stage, stream_key
+from soundproof.smoothing.plan import BoundName, ContractName, NoiseName, TransformName
+from soundproof.stats.bounds import error_upper_bound
 from soundproof.stats.radius import radius_ceiling
+from soundproof.stats.slack import NO_SLACK
 
 unhurried = settings(deadline=None, derandomize=True)
 RANGES: dict[str, tuple[float, float]] = {
@@ -23,6 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**53 - 1),
     "classes": (2, 10_000),
     "block_samples": (1, 65_536),
+    "dimension": (1, 2**31),
 }
 
 
@@ -87,6 +92,34 @@ def test_the_ceiling_is_what_unanimous_votes_give() -> None:
     assert multiclass.radius_ceiling == radius_ceiling(0.5, 1000, 0.0005)
 
 
+def test_a_lattice_lowers_the_ceiling_by_its_slack() -> None:
+    for bound in BoundName:
+        whole, less = (plan_with(bound=bound, noise=noise) for noise in NoiseName)
+        assert whole.slack == NO_SLACK
+        q = error_upper_bound(1_000, 1_000, less.bound_alpha) + Lattice(0.5).error_slack(16_000)
+        lost = Lattice(0.5).distance_slack(16_000)
+        assert less.radius_ceiling == pytest.approx(0.5 * float(ndtri(1 - q)) - lost, rel=1e-9)
+        assert less.radius_ceiling < whole.radius_ceiling - lost
+
+
+def test_a_plan_whose_ceiling_the_lattice_takes_names_the_n_it_needs() -> None:
+    """In 2^31 dimensions the slack is a 23rd of sigma and 1/400."""
+    huge = {"dimension": 2**31, "noise": NoiseName.LATTICE}
+    assert plan_with(n=10, dimension=2**31).radius_ceiling > 0
+    with pytest.raises(ImpossiblePlan) as caught:
+        plan_with(n=10, **huge)
+    assert caught.value.hint == "Ask for n of at least 11."
+    assert plan_with(n=11, **huge).radius_ceiling > 0
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 0.0025, 0.5, math.nextafter(1, 0), 1.0, 3.7, 1e3])
+def test_no_sigma_has_more_slack_than_is_said_of_all_of_them(sigma: float) -> None:
+    plan = plan_with(sigma=sigma, noise=NoiseName.LATTICE)
+    assert plan.slack.distance <= plan.slack_in_sigmas.distance * sigma <= 2.001 * plan.slack.distance
+    assert plan.slack.error <= plan.slack_in_sigmas.error <= 2.001 * plan.slack.error
+    assert plan_with(sigma=sigma).slack_in_sigmas == NO_SLACK
+
+
 @unhurried
 @given(n0=st.integers(1, 3_000), n=st.integers(10, 20_000), block_samples=st.integers(1, 2_000))
 def test_blocks_partition_the_samples_of_each_stage(n0: int, n: int, block_samples: int) -> None:
@@ -106,6 +139,13 @@ def test_blocks_partition_the_samples_of_each_stage(n0: int, n: int, block_sampl
 )
 def test_another_seed_or_clip_is_another_noise_stream(change: dict[str, Any]) -> None:
     assert plan_with(**change).noise_stream != plan_with().noise_stream
+
+
+def test_a_lattice_has_a_noise_stream_of_its_own() -> None:
+    """And float noise the one that it has always had."""
+    on_lattice = plan_with(noise=NoiseName.LATTICE).noise_stream
+    assert on_lattice == stream_key(7, "00", "lattice")
+    assert plan_with().noise_stream == stream_key(7, "00") != on_lattice
 
 
 def test_the_noise_stream_does_not_depend_on_how_much_of_it_is_drawn() -> None:

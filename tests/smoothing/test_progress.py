@@ -7,7 +7,7 @@ from tests.smoothing.plans import plan_with
 
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.plan import Block, NoiseName, Plan
 from soundproof.smoothing.progress import Progress, Running
 from soundproof.stats.anytime import running_error_bound
 from soundproof.stats.radius import radius
@@ -44,6 +44,18 @@ def test_the_bound_is_the_one_that_holds_at_every_number_of_votes(errors: int, i
     assert found.p_a_lower is not None
     assert found.p_a_lower < 1 - error_upper
     assert found.radius == radius(PLAN.sigma, error_upper)
+
+
+def test_on_a_lattice_the_bound_gives_up_its_slack() -> None:
+    plan = replace(PLAN, noise=NoiseName.LATTICE)
+    given = (SELECTION, votes(SELECTION)), (FIRST, votes(FIRST, 3))
+    found, plain = after(plan, *given), after(PLAN, *given)
+    assert found.radius is not None
+    assert plain.radius is not None
+    assert found.radius < plain.radius - plan.slack.distance
+    assert found.p_a_lower is not None
+    assert plain.p_a_lower is not None
+    assert found.p_a_lower < plain.p_a_lower - plan.slack.error
 
 
 def test_a_block_counts_once_those_before_it_are_in() -> None:

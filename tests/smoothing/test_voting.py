@@ -8,6 +8,7 @@ import torch
 from tests.conftest import BUNDLED, YES
 from tests.model_folders import RMS_GAIN
 from tests.smoothing.clips import Floats, NanAbove, Sawtooth, linear, prepared
+from tests.smoothing.lattices import block_noise
 from tests.smoothing.plans import plan_with
 from torch import Tensor
 
@@ -17,11 +18,12 @@ from soundproof.nets.chunk import MOST_VALUES, chunk_clips
 from soundproof.nets.classifier import Classifier, Linear
 from soundproof.nets.folder import load
 from soundproof.smoothing.certification import Votes
-from soundproof.smoothing.contracts import contract_for
+from soundproof.smoothing.contracts import centre, contract_for
 from soundproof.smoothing.lanes import Lanes
-from soundproof.smoothing.noise import GROUP_SAMPLES, block_normal
+from soundproof.smoothing.lattice_noise import snap
+from soundproof.smoothing.noise import GROUP_SAMPLES
 from soundproof.smoothing.noise_address import Stage
-from soundproof.smoothing.plan import Block, ContractName, Plan, TransformName
+from soundproof.smoothing.plan import Block, ContractName, NoiseName, Plan, TransformName
 from soundproof.smoothing.voting import geometry, together, vote, vote_all
 
 SAMPLES, CLASSES, SIGMA = 500, 3, 0.5
@@ -37,33 +39,37 @@ KINDS = [
 
 def draw(plan: Plan, classifier: Classifier, block: Block, chunk_samples: int = 64, clip: Prepared = CLIP) -> Votes:
     contract = contract_for(plan, classifier, clip)
-    return vote(contract, contract.anchor(clip), plan, block, chunk_samples)
+    return vote(contract, centre(plan, contract, clip), plan, block, chunk_samples)
 
 
 def noised_points(plan: Plan, block: Block) -> Floats:
     """(samples, time) float64: the clip and the noise of a block, added up here."""
-    noise = block_normal(plan.noise_stream, block.stage, block.index, (block.samples, SAMPLES))
-    points: Floats = CLIP.x.numpy() + plan.sigma * noise.double().numpy()
+    point = snap(plan.lattice, CLIP.x) if plan.lattice else CLIP.x
+    points: Floats = (point + block_noise(plan, block, (SAMPLES,))).numpy()
     return points
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize("block", [SELECTION, ESTIMATION])
-def test_votes_are_the_classifiers_on_the_addressed_noise(block: Block) -> None:
+def test_votes_are_the_classifiers_on_the_addressed_noise(block: Block, noise: NoiseName) -> None:
     weight = np.random.default_rng(1).standard_normal((CLASSES, SAMPLES)).astype(np.float32).astype(np.float64)
     bias = -weight @ CLIP.x.numpy()  # the clip lies where all classes meet
-    plan = plan_with()
+    plan = plan_with(noise=noise, dimension=SAMPLES)
     expected = np.argmax(noised_points(plan, block) @ weight.T + bias, axis=1)
     counts = np.bincount(expected, minlength=CLASSES)
     assert draw(plan, linear(weight, bias), block).counts == tuple(counts)
     assert counts.min() > 10, "too uniform to tell a fault by"
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize(("name", "transform"), KINDS)
-def test_votes_and_geometry_do_not_depend_on_the_chunks(name: ContractName, transform: TransformName) -> None:
-    plan = plan_with(contract=name, transform=transform)
+def test_votes_and_geometry_do_not_depend_on_the_chunks(
+    name: ContractName, transform: TransformName, noise: NoiseName
+) -> None:
+    plan = plan_with(contract=name, transform=transform, noise=noise, dimension=SAMPLES)
     first, *others = (draw(plan, Sawtooth(SAMPLES, CLASSES), SELECTION, chunk) for chunk in (100, 1, 7, 64, 10_000))
     assert others == [first] * 4
-    assert min(first.counts) > 5
+    assert min(first.counts) > 3
 
 
 def test_the_bundled_models_votes_do_not_depend_on_the_chunks() -> None:
@@ -92,12 +98,13 @@ def test_votes_of_several_blocks_come_in_order() -> None:
     assert found[0].counts != found[1].counts
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize("count", [1, 3])
-def test_votes_do_not_depend_on_the_number_of_cores(count: int) -> None:
-    plan, classifier = plan_with(n=300), Sawtooth(SAMPLES, CLASSES)
+def test_votes_do_not_depend_on_the_number_of_cores(count: int, noise: NoiseName) -> None:
+    plan, classifier = plan_with(n=300, noise=noise, dimension=SAMPLES), Sawtooth(SAMPLES, CLASSES)
     contract = contract_for(plan, classifier, CLIP)
     blocks = (*plan.blocks(Stage.SELECTION), *plan.blocks(Stage.ESTIMATION))
-    shared = vote_all(contract, contract.anchor(CLIP), plan, blocks, 8, Lanes(count))
+    shared = vote_all(contract, centre(plan, contract, CLIP), plan, blocks, 8, Lanes(count))
     assert shared == [draw(plan, classifier, block) for block in blocks]
 
 
@@ -119,15 +126,15 @@ def test_small_blocks_are_computed_together_as_on_a_gpu(monkeypatch: pytest.Monk
     assert [votes.geometry.samples for votes in found] == [40, 0, 0, 0, 0, 0]
 
 
-def test_the_stage_and_the_seed_give_other_votes() -> None:
+def test_the_stage_the_seed_and_the_kind_of_noise_give_other_votes() -> None:
     classifier = Sawtooth(SAMPLES, CLASSES)
     counts = {
         draw(plan, classifier, Block(stage, index, 1_000)).counts
-        for plan in (plan_with(), plan_with(seed=8))
+        for plan in (plan_with(), plan_with(seed=8), plan_with(noise=NoiseName.LATTICE, dimension=SAMPLES))
         for stage in (Stage.SELECTION, Stage.ESTIMATION)
         for index in (0, 1)
     }
-    assert len(counts) == 8
+    assert len(counts) == 12
 
 
 @pytest.mark.parametrize("block", [SELECTION, ESTIMATION])
@@ -145,7 +152,8 @@ def test_votes_with_logits_that_are_not_finite_are_counted_as_invalid(block: Blo
     assert 20 < expected < 100
 
 
-def test_the_sum_is_rounded_to_float32_once() -> None:
+@pytest.mark.parametrize("noise", NoiseName)
+def test_the_sum_is_rounded_to_float32_once(noise: NoiseName) -> None:
     """Not the noise and the clip each, which would put another point into the classifier's hands."""
     seen: list[Tensor] = []
 
@@ -154,7 +162,7 @@ def test_the_sum_is_rounded_to_float32_once() -> None:
             seen.append(waveform)
             return waveform
 
-    plan = plan_with(sigma=0.0025)
+    plan = plan_with(sigma=0.0025, noise=noise, dimension=SAMPLES)
     draw(plan, Looking(SAMPLES, CLASSES), ESTIMATION, 128)
     met = torch.cat(seen)[: ESTIMATION.samples].numpy()
     expected = noised_points(plan, ESTIMATION).astype(np.float32)
@@ -205,9 +213,10 @@ def test_the_geometry_is_measured_on_the_selection_votes() -> None:
     assert draw(plan, classifier, ESTIMATION).geometry.samples == 0
 
 
+@pytest.mark.parametrize("noise", NoiseName)
 @pytest.mark.parametrize("transform", TransformName)
-def test_the_geometry_is_that_of_the_papers_formulas(transform: TransformName) -> None:
-    plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform)
+def test_the_geometry_is_that_of_the_papers_formulas(transform: TransformName, noise: NoiseName) -> None:
+    plan = plan_with(contract=ContractName.POST_PROCESSED, transform=transform, noise=noise, dimension=SAMPLES)
     x = CLIP.x.numpy()
     ratios = []
     for w in noised_points(plan, SELECTION):

@@ -59,7 +59,7 @@ class Fields(BaseModel):
     noise: NoiseName = Field(
         NoiseName.FLOAT,
         description="how the noise is drawn and added: float, in floating point, nearly the Gaussian of the theorem; "
-        "lattice, so that the theorem holds of the very numbers that are computed, for a radius less by the "
+        "lattice, so that the theorem holds of the very numbers that are computed; the radius is less by the "
         "certificate's `radius_slack`",
     )
     precision: Precision = Field(

@@ -40,6 +40,13 @@ TABLE: dict[type[SoundproofError], tuple[int, str]] = {
     errors.WorkerFault: (500, "Internal error"),
     errors.DeviceMemoryExhausted: (503, "Device memory exhausted"),
     errors.EngineStopped: (503, "Shutting down"),
+    errors.StoreUnavailable: (503, "Store unavailable"),
+    errors.StoreRefused: (503, "Store refused"),
+    errors.UnknownCertificate: (404, "Unknown certificate"),
+    errors.UnknownJob: (404, "Unknown job"),
+    errors.IdempotencyConflict: (409, "Idempotency conflict"),
+    errors.JobFinished: (409, "Job finished"),
+    errors.ClaimLost: (409, "Claim lost"),
 }
 
 # What the framework raises itself: status -> code, title, hint.

@@ -1,5 +1,7 @@
 """An httpx client of the service: certificates as typed objects, errors as exceptions."""
 
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,14 +18,20 @@ _CERTIFICATE: TypeAdapter[CertifiedCertificate | AbstainedCertificate] = TypeAda
 
 
 class ProblemError(Exception):
-    """The service refused or failed: `status` and `code` are stable, `detail` and `hint` are for people."""
+    """The service refused or failed: `status` and `code` are stable, `detail` and `hint` are for people.
 
-    def __init__(self, status: int, code: str, detail: str, hint: str = "") -> None:
+    `retry_after_s`: after how many seconds the service asked to be tried again; None where it did not.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, hint: str = "", *, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(f"{detail} {hint}".strip())
         self.status = status
         self.code = code
         self.detail = detail
         self.hint = hint
+        self.retry_after_s = retry_after_s
 
 
 class Client:
@@ -70,8 +78,18 @@ def _checked(response: httpx.Response) -> httpx.Response:
         return response
     try:
         body = response.json()
-        raise ProblemError(response.status_code, body["code"], body["detail"], body["hint"])
+        told = (body["code"], body["detail"], body["hint"])
     except (ValueError, KeyError, TypeError):
-        raise ProblemError(
-            response.status_code, "http_error", f"The answer was {response.status_code}, not from this service?"
-        ) from None
+        told = ("http_error", f"The answer was {response.status_code}, not from this service?", "")
+    raise ProblemError(response.status_code, *told, retry_after_s=_retry_after_s(response))
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Retry-After in seconds from now, given as such or as a date (RFC 9110, section 10.2.3)."""
+    value = response.headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -61,6 +61,8 @@ class CertificateTable:
         if certificate.gate is not None:
             target = repr(certificate.gate.target_snr_db).removesuffix(".0")
             terms += f"; asked whether {target} dB holds, with at most n votes"
+        if contract.perturbation.noise == "lattice":
+            terms += "; noise on a lattice"
         if contract.perturbation.space == "feature":
             terms += "; says nothing about waveforms"
         if certificate.saturated:

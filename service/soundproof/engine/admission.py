@@ -71,6 +71,11 @@ class Admission:
         self._cost -= cost
         return Ticket(ticket.cost - cost, ticket.audio_bytes)
 
+    def claims(self, ticket: Ticket, cost: float) -> Ticket:
+        """The ticket's work turned out to be `cost` from here on, as far as it is known."""
+        self._cost += cost - ticket.cost
+        return Ticket(cost, ticket.audio_bytes)
+
     def leave(self, ticket: Ticket) -> None:
         """The run is over, however it ended; its remaining claim is free."""
         self._runs -= 1

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Admission, Limits, Ticket
 from soundproof.engine.child import WORKER
+from soundproof.engine.ending import given_up, stopped, unavailable
 from soundproof.engine.observer import Observer
 from soundproof.engine.placement import Placement
 from soundproof.engine.protocol import (
@@ -31,7 +32,7 @@ from soundproof.engine.run import Finished, Run
 from soundproof.engine.slot import Share, Slot
 from soundproof.engine.standing import Standing
 from soundproof.engine.trial import Trials
-from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerFault, WorkerLost
+from soundproof.errors import ModelUnavailable, WorkerFault
 from soundproof.smoothing.plan import Plan
 from soundproof.smoothing.progress import Watch
 
@@ -87,7 +88,7 @@ class Pool:
         """End the workers; every run still going on fails with EngineStopped."""
         self._stopping = True
         for run in list(self._runs.values()):
-            run.fail(_stopped())
+            run.fail(stopped())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -135,12 +136,14 @@ class Pool:
         AudioErrors of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
         if self._stopping:
-            raise _stopped()
-        ticket = Ticket((plan.n0 + plan.n) * float(dimension), waveform.samples.nbytes)
+            raise stopped()
+        # What a gate needs is known from look to look; at first, its selection.
+        votes = plan.n0 + (plan.n if plan.target_snr_db is None else 0)
+        ticket = Ticket(votes * float(dimension), waveform.samples.nbytes)
         self._admission.admit(ticket, begun_anew=begun_anew)
         if reason := self.standing.unavailable(source.digest):
             self._admission.leave(ticket)
-            raise _unavailable(source, reason)
+            raise unavailable(source, reason)
         future = asyncio.get_running_loop().create_future()
         run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch)
         self._runs[run.id] = run
@@ -187,7 +190,7 @@ class Pool:
         """Runs of models that no worker can be expected to serve end with the reason."""
         for run in self._runs.values():
             if reason := self.standing.unavailable(run.source.digest):
-                run.fail(_unavailable(run.source, reason))
+                run.fail(unavailable(run.source, reason))
 
     def _next(self, slot: Slot, ready: Ready) -> Run | None:
         """The next run in turn that this worker can go on with."""
@@ -208,6 +211,7 @@ class Pool:
             case ClipPrepared(run_id, facts, backend, question):
                 if run_id in self._runs:
                     self._runs[run_id].prepared(facts, backend, question)
+                    self._claim(self._runs[run_id])
                 self._deal()  # a gate's first estimation blocks are wanted from now on
                 return
             case RunFailed(run_id, error):
@@ -236,6 +240,7 @@ class Pool:
         run.ticket = self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
         try:
             run.record(voted.blocks, voted.votes)
+            self._claim(run)
             if run.complete and slot.ready:
                 run.finish(slot.ready.device)
                 for each in self.slots:
@@ -243,6 +248,12 @@ class Pool:
         except Exception:  # a fault of ours fails this run; it must neither hang nor take the worker with it
             log.exception("run %s failed", run.id)
             run.fail(WorkerFault("The service failed on this request."))
+
+    def _claim(self, run: Run) -> None:
+        """A gate's next look, or none, is known now, and so is what it still claims."""
+        if run.plan.target_snr_db is not None:
+            left = sum(block.samples for block in run.certification.wanted())
+            run.ticket = self._admission.claims(run.ticket, left * float(run.dimension))
 
     def _lost(self, slot: Slot) -> None:
         """Take back what the worker held; give up a run that keeps ending workers."""
@@ -259,7 +270,7 @@ class Pool:
             run.take_back(work.blocks)
             run.losses += position == 0  # the piece it was working on; the rest was only waiting
             if run.losses >= MOST_LOSSES:
-                run.fail(_given_up(slot))
+                run.fail(given_up(slot.device, exhausted=slot.exhausted, losses=MOST_LOSSES))
         self._fail_hopeless()
         self._settle()
 
@@ -274,20 +285,3 @@ class Pool:
             if slot.stalled:
                 log.error("the worker on %s has been silent for %.0f s; replacing it", slot.device, slot.silent_s)
                 slot.replace()
-
-
-def _stopped() -> EngineStopped:
-    return EngineStopped("The service is shutting down.", "Send the request again later.")
-
-
-def _unavailable(source: Source, reason: str) -> ModelUnavailable:
-    return ModelUnavailable(f"Model {source.name!r} cannot be served: {reason}")
-
-
-def _given_up(slot: Slot) -> DeviceMemoryExhausted | WorkerLost:
-    if slot.exhausted:
-        return DeviceMemoryExhausted(
-            f"The memory of {slot.device} does not hold this request, however little is tried at a time.",
-            "Ask the operator for a device with more memory, or use a model of shorter clips.",
-        )
-    return WorkerLost(f"The worker ended {MOST_LOSSES} times while it worked on this request.", "Please report this.")

@@ -52,7 +52,7 @@ from soundproof.terms import Precision
 log = logging.getLogger("soundproof.worker")
 
 # In one message: blocks for a GPU, draws for each core of a CPU.
-CUDA_BLOCKS, CORE_DRAWS = 8, 2
+CUDA_BLOCKS, CORE_DRAWS = 32, 2
 # Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
 CPU_NICENESS = 10
 

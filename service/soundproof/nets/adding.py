@@ -131,6 +131,8 @@ def _described(
             probe = torch.zeros(1, wanted.clip_samples, device=device)
             architecture = HuggingFaceSpec(feature_shape=tuple(probed.features(probe).shape[1:]))
             sigmas["feature"] = wanted.feature_sigma or wanted.sigma
+    if wanted.feature_sigma is not None and "feature" not in sigmas:
+        raise ValueError("--feature-sigma: this model has no features before its classifier; leave it out.")
     if classes is None:
         raise ValueError("--classes is needed: this format does not name them.")
     return ModelManifest(

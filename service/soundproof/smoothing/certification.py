@@ -192,8 +192,7 @@ class Certification:
 
 def decide(plan: Plan, tally: Tally) -> Certified | Abstained:
     """What the votes prove. The top class comes from the selection votes only (ties: the lowest index), the bound
-    from the estimation votes only; Cohen et al. 2019. Bounds and radius give up the plan's slack (smoothing/lattice.py).
-    """
+    from the estimation votes only; Cohen et al. 2019. Both bounds and the radius give up the plan's slack."""
     top = leader(tally.selection)
     if top is None:
         return Abstained(reason=NO_CLASS, candidate=None, p_a_lower=None, tally=tally)
@@ -206,8 +205,8 @@ def decide(plan: Plan, tally: Tally) -> Certified | Abstained:
         around_point = multiclass_radius(plan.sigma, error_upper, runner_up_upper)
     else:
         around_point = radius(plan.sigma, error_upper)
-    certified = around_point and plan.slack.lessened(around_point)
-    if certified is None or certified <= 0:
+    certified = plan.slack.lessened(around_point)
+    if certified is None:
         return Abstained(
             reason=f"{k} of {plan.n} votes for the selected class do not show that it leads",
             candidate=top,

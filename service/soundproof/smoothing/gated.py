@@ -88,8 +88,9 @@ def question_of(plan: Plan, norm: float) -> Question | None:
 
     The target radius, norm * 10^(-target / 20), is rounded up: every perturbation with the target SNR or more is in the
     ball. On a lattice it holds around the clip if it holds, enlarged by the slack, around the point where the votes are
-    drawn; and where that does not, an error is drawn with probability q0 at least, less the slack. Takes up to 40 ms (n = 1,000,000). Raises ImpossiblePlan, naming what could succeed, when not even unanimous
-    votes would pass.
+    drawn; where that does not hold, an error is drawn with probability q0 at least, less the slack.
+    Takes up to 40 ms (n = 1,000,000). Raises ImpossiblePlan, naming what could succeed, when not even unanimous votes
+    would pass.
     """
     if plan.target_snr_db is None:
         return None

@@ -57,14 +57,12 @@ class Running:
         if candidate is None or not votes:
             return Progress(self._drawn, plan.n0 + plan.n, candidate)
         error_upper = plan.slack.widened(running_error_bound(self._estimation.counts[candidate], votes, plan.alpha))
-        around_point = radius(plan.sigma, error_upper)
-        certified = around_point and plan.slack.lessened(around_point)
         return Progress(
             self._drawn,
             plan.n0 + plan.n,
             candidate,
             p_a_lower=max(0.0, round_down(1.0 - error_upper)),
-            radius=certified if certified and certified > 0 else None,
+            radius=plan.slack.lessened(radius(plan.sigma, error_upper)),
         )
 
 

@@ -1,11 +1,14 @@
 """A certificate in words. Every number in a sentence is rounded to the safe side."""
 
+import math
+
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.file_domain import FileDomain
 from soundproof.certificate import TransformRecord
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Abstained, Certified
 from soundproof.smoothing.gated import Answer, Verdict
+from soundproof.smoothing.lattice import Lattice
 from soundproof.smoothing.plan import ContractName, Plan
 from soundproof.stats.radius import snr_db
 from soundproof.stats.rounding import confidence_percent, format_down, format_up
@@ -24,6 +27,18 @@ def certified_statement(  # noqa: PLR0913
     lifted: FileDomain | None,
 ) -> str:
     """What was certified, of what, how surely, and what it means for the uploaded file (`lifted`)."""
+    claim = _claim(plan, manifest, facts, transform, outcome, lifted)
+    return f"{claim} {_on_the_lattice(plan.lattice)}" if plan.lattice else claim
+
+
+def _claim(  # noqa: PLR0913
+    plan: Plan,
+    manifest: ModelManifest,
+    facts: ClipFacts,
+    transform: TransformRecord,
+    outcome: Certified,
+    lifted: FileDomain | None,
+) -> str:
     on_waveform = plan.contract is not ContractName.FEATURE
     smoothed = "the smoothed classifier" if on_waveform else "the smoothed classifier head"
     computed = "" if plan.precision is Precision.FLOAT32 else f" computed in {plan.precision.value}"
@@ -69,6 +84,15 @@ def abstained_statement(plan: Plan, manifest: ModelManifest, facts: ClipFacts, o
     return (
         f"Undecided: {outcome.reason}, and all are drawn. This gate leaves open whether {asked}; one of more votes may "
         f"tell. {nothing}"
+    )
+
+
+def _on_the_lattice(lattice: Lattice) -> str:
+    """Which classifier it is that the theorem is about: the one that was computed."""
+    return (
+        "The classifier meant is the one that is computed: each number given to it is rounded to a multiple of "
+        f"2^{math.log2(lattice.step):.0f}, Gaussian noise rounded likewise is added without error, and what follows "
+        "takes the sum in float32; the distance allows for the rounding to multiples."
     )
 
 

@@ -78,8 +78,7 @@ def radius_ceiling(sigma: float, n: int, alpha: float, slack: Slack = NO_SLACK) 
     >>> round(radius_ceiling(1.0, 10**8, 0.001), 9)
     5.267684741
     """
-    around_point = radius(sigma, slack.widened(error_upper_bound(n, n, alpha)))
-    return max(0.0, slack.lessened(around_point)) if around_point else 0.0
+    return slack.lessened(radius(sigma, slack.widened(error_upper_bound(n, n, alpha)))) or 0.0
 
 
 def smallest_n_for(sigma: float, target_radius: float, alpha: float) -> int:

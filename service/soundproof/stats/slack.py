@@ -22,9 +22,12 @@ class Slack:
         """The other way: from a lower bound under the theorem's noise to one under the noise drawn; at least 0."""
         return max(0.0, round_down(lower - self.error)) if self.error else lower
 
-    def lessened(self, radius: float) -> float:
-        """From a radius around the point where the noise is drawn to one around the clip; may be 0 or less."""
-        return round_down(radius - self.distance) if self.distance else radius
+    def lessened(self, radius: float | None) -> float | None:
+        """From a radius around the point where the noise is drawn to one around the clip; None where none is left."""
+        if radius is None or not self.distance:
+            return radius
+        left = round_down(radius - self.distance)
+        return left if left > 0 else None
 
     def enlarged(self, radius: float) -> float:
         """The other way: what must hold around that point so that `radius` holds around the clip."""

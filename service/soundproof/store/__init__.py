@@ -1,0 +1,1 @@
+"""What is kept: certificates under their content address, and jobs that outlive the process."""

@@ -1,0 +1,1 @@
+"""The history of the tables. Forward only: the way back is the backup from before an upgrade."""
