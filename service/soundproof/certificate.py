@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = "1"
 
 # What may differ between two runs that certify the same thing in the same way.
-UNADDRESSED = ("certificate_id", "created_at", "service_version", "compute")
+UNADDRESSED = ("certificate_id", "created_at", "service_version", "compute", "signature")
 
 
 class _Part(BaseModel):
@@ -182,6 +182,16 @@ class Compute(_Part):
     samples_per_second: float
 
 
+class Signature(_Part):
+    """Over the canonical JSON of the whole document without it, hence over what the content address leaves out too."""
+
+    algorithm: Literal["ed25519", "hmac-sha256"] = Field(
+        description="ed25519: whoever has the public key can check it; hmac-sha256: only who has the secret"
+    )
+    key_id: str = Field(description="which key; `soundproof keys show` tells a key's", pattern=r"^[0-9a-f]{16}$")
+    value: str = Field(description="the signature, hexadecimal", pattern=r"^([0-9a-f]{64}|[0-9a-f]{128})$")
+
+
 class CertificateBase(_Part):
     """What both outcomes say, in the order in which it is read; each outcome narrows what it can."""
 
@@ -223,6 +233,7 @@ class CertificateBase(_Part):
     model: ModelRecord
     audio: AudioRecord
     compute: Compute
+    signature: Signature | None = Field(None, description="of the service that issued it; null where that has no key")
 
 
 class CertifiedCertificate(CertificateBase):
@@ -257,6 +268,11 @@ Certificate = Annotated[CertifiedCertificate | AbstainedCertificate, Field(discr
 def canonical_json(document: Mapping[str, Any]) -> bytes:
     """One byte string per document: keys sorted, no spaces, shortest floats, UTF-8."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def signed_bytes(document: Mapping[str, Any]) -> bytes:
+    """What a signature is over: everything but itself."""
+    return canonical_json({key: value for key, value in document.items() if key != "signature"})
 
 
 def content_id(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The command line: soundproof serve | certify | sweep | gate | models | openapi.
+"""The command line: soundproof serve | certify | sweep | gate | verify | keys | models | openapi.
 
 Exit codes of `certify`: 0 every clip certified (and right, where a label was given); 1 some clip abstained or was
 answered wrongly; 2 an option is wrong; 3 some file was refused; 4 the service failed, is full, or cannot be reached.
@@ -14,16 +14,19 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from soundproof import __version__, certify_commands, gate_commands, model_commands
+from soundproof import __version__, certify_commands, gate_commands, key_commands, model_commands, verify_commands
 from soundproof.access import settings_with
 from soundproof.errors import SoundproofError
 from soundproof.terminal import FAILED, USAGE, complain
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(model_commands.app, name="models")
+app.add_typer(key_commands.app, name="keys")
 app.command()(certify_commands.certify)
 app.command()(certify_commands.sweep)
 app.command(cls=gate_commands.GateCommand)(gate_commands.gate)
+
+app.command()(verify_commands.verify)
 
 
 @app.command()

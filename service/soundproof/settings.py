@@ -2,9 +2,12 @@
 
 import secrets
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from soundproof.signing import SigningKey, read_signing_key, signing_key
 
 SHORTEST_SEED_KEY = 32
 
@@ -43,6 +46,14 @@ class Settings(BaseSettings):
         "empty: a fresh one at every start",
         validate_default=True,
     )
+    signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="key that certificates are signed with: the PEM of an Ed25519 private key, or a secret of at least "
+        "32 characters (HMAC-SHA256); empty: they are not signed",
+    )
+    signing_key_file: Path | None = Field(
+        None, description="the same from a file, such as `soundproof keys new` makes; read once, at the start"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
 
     @field_validator("seed_key")
@@ -54,3 +65,17 @@ class Settings(BaseSettings):
         if secret and len(secret) < SHORTEST_SEED_KEY:
             raise ValueError(f"SOUNDPROOF_SEED_KEY has {len(secret)} characters; it needs at least {SHORTEST_SEED_KEY}")
         return key if secret else SecretStr(secrets.token_hex(32))
+
+    @model_validator(mode="after")
+    def _one_signing_key(self) -> Self:
+        if self.signing_key.get_secret_value() and self.signing_key_file:
+            raise ValueError("SOUNDPROOF_SIGNING_KEY and SOUNDPROOF_SIGNING_KEY_FILE are both set; set one")
+        self.signer()
+        return self
+
+    def signer(self) -> SigningKey | None:
+        """The key that certificates are signed with. ValueError says why it is none, and nothing of the key."""
+        if self.signing_key_file:
+            return read_signing_key(self.signing_key_file)
+        text = self.signing_key.get_secret_value()
+        return signing_key(text) if text else None

@@ -62,7 +62,9 @@ def test_clips_are_paired_by_their_sound_not_by_their_name() -> None:
 
 
 def test_a_clip_whose_label_was_mended_is_another_clip() -> None:
-    found = Comparison.of(PastRun(GATE, (result("1.wav"), result("2.wav"))), [result("1.wav"), result("2.wav", label="no")], GATE)
+    found = Comparison.of(
+        PastRun(GATE, (result("1.wav"), result("2.wav"))), [result("1.wav"), result("2.wav", label="no")], GATE
+    )
     assert found.pairs == 1
 
 
@@ -95,7 +97,9 @@ def test_another_question_is_no_baseline(before: Question, words: str) -> None:
 
 
 def test_a_curve_answers_for_every_snr_and_differences_are_told() -> None:
-    past = PastRun(CURVE.model_copy(update={"at_snr_db": 60.0, "sigma": 0.5, "transform": "fixed"}), tuple(run(range(9), 9)))
+    past = PastRun(
+        CURVE.model_copy(update={"at_snr_db": 60.0, "sigma": 0.5, "transform": "fixed"}), tuple(run(range(9), 9))
+    )
     check_comparable(past, GATE)
     found = Comparison.of(past, run(range(9), 9), GATE)
     assert found.different == ("curve True, now False", "sigma 0.5, now by default")

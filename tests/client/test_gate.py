@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from tests.conftest import BUNDLED, ROOT, TINY_SAMPLES, YES, Service
+from tests.conftest import BUNDLED, ROOT, TINY_SAMPLES, YES, Service, serving
 from tests.test_cli import run
 
 from soundproof.client.gate.audio import _wav
@@ -110,7 +110,7 @@ def test_a_service_that_is_not_there_exits_3(suite: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--at-snr", "loud"], "loud"),
+        (["--at-snr", "loud"], "--at-snr"),
         (["--no-such-option"], "No such option"),
         ([], "--at-snr in dB, or --at-radius"),
         (["--at-snr", "60", "--at-radius", "1"], "one of them"),
@@ -118,7 +118,7 @@ def test_a_service_that_is_not_there_exits_3(suite: Path) -> None:
         (["--at-snr", "82", "--alpha-for", "some"], "each or all"),
         (["--at-snr", "82", "--max-regression", "0.1"], "--baseline"),
         (["--at-snr", "82", "--model", "bogus"], "has no model 'bogus'"),
-        (["--at-snr", "82", "--n", "5"], "n: "),
+        (["--at-snr", "82", "--n", "5"], "n of at least 10"),
         (["--at-snr", "0"], "No clip can pass"),
         (["--at-snr", "82", "--split", "test"], "no index of splits"),
         (["--at-snr", "82", "--baseline", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
@@ -135,7 +135,9 @@ def test_what_makes_no_sense_exits_64_before_anything_is_spent(
     assert "Traceback" not in done.stderr
 
 
-def test_a_label_that_the_model_does_not_know_is_said_before_anything_is_asked(service: Service, tmp_path: Path) -> None:
+def test_a_label_that_the_model_does_not_know_is_said_before_anything_is_asked(
+    service: Service, tmp_path: Path
+) -> None:
     (tmp_path / "banana").mkdir()
     shutil.copy(YES, tmp_path / "banana" / "a.wav")
     done = gate(tmp_path, "--at-snr", "82", "--url", service.url)
@@ -157,21 +159,18 @@ def test_a_bad_clip_fails_alone_and_is_named(service: Service, suite: Path, tmp_
 def test_an_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
     service: Service, suite: Path, tmp_path: Path
 ) -> None:
-    options = ["--at-snr", "82", "--sigma", "0.002", "--n", "4000", "--curve", "--url", service.url]
+    options = ["--at-snr", "82", "--sigma", "0.002", "--n", "2000", "--curve", "--url", service.url]
     options += ["--min-certified-accuracy", "0.8"]
 
     def outputs(name: str) -> list[str]:
         return [f"--{kind}={tmp_path / f'{name}.{kind}'}" for kind in ("jsonl", "junit", "markdown", "html")]
 
-    first = subprocess.Popen(
-        [sys.executable, "-m", "soundproof", "gate", str(suite), *options, *outputs("cut"), "--parallel", "1"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "soundproof", "gate", str(suite), *options, *outputs("cut"), "--parallel", "1"]
     journal = tmp_path / "cut.jsonl"
-    _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 4, first)
-    first.send_signal(signal.SIGINT)
-    _, told = first.communicate(timeout=30)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
+        _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 4, first)
+        first.send_signal(signal.SIGINT)
+        _, told = first.communicate(timeout=30)
     assert first.returncode == 130, told
     assert "the same command goes on from there" in told
     assert "Traceback" not in told
@@ -193,13 +192,17 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
     ]
     assert untimed[0] == untimed[1]
 
-    before = service.client().get("/metrics").text
+    before = _certifications(service)
     third = run("gate", str(suite), *options, *outputs("cut"))
     assert third.returncode == 0
     assert "24 of them known already" in third.stderr
-    certified = [line for line in before.splitlines() if line.startswith("soundproof_certifications_total")]
-    after = service.client().get("/metrics").text
-    assert certified == [line for line in after.splitlines() if line.startswith("soundproof_certifications_total")]
+    assert _certifications(service) == before
+
+
+def _certifications(service: Service) -> list[str]:
+    with service.client() as client:
+        lines_ = client.get("/metrics").text.splitlines()
+    return [line for line in lines_ if line.startswith("soundproof_certifications_total")]
 
 
 def _wait_for(done: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
@@ -208,6 +211,54 @@ def _wait_for(done: Callable[[], bool], process: "subprocess.Popen[str]") -> Non
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_a_service_that_is_full_and_then_dies_costs_time_and_no_answer(
+    models: Path, suite: Path, tmp_path: Path
+) -> None:
+    journal = tmp_path / "run.jsonl"
+    options = ["--min-certified-accuracy", "0.8", "--at-snr", "82", "--sigma", "0.002", "--n", "3000", "--curve"]
+    options += ["--jsonl", str(journal), "--parallel", "8"]
+    with serving(models, tmp_path / "log", SOUNDPROOF_QUEUE_RUNS="1") as full:
+        command = [sys.executable, "-m", "soundproof", "gate", str(suite), *options, "--url", full.url]
+        with subprocess.Popen([*command, "--patience", "20"], stderr=subprocess.PIPE, text=True) as first:
+            _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 4, first)
+            os.kill(full.pid, signal.SIGKILL)
+            _, told = first.communicate(timeout=120)
+    assert first.returncode == 3, told
+    assert "429 queue_full" in told  # eight at a time, one of them admitted
+    assert "cannot be reached" in told
+    assert "the same command goes on from there" in told
+    known = len(journal.read_bytes().splitlines()) - 1
+    assert known >= 3
+    with serving(models, tmp_path / "log") as again:
+        done = run("gate", str(suite), *options, "--url", again.url)
+    assert done.returncode == 0, done.stderr
+    assert f"{known} of them known already" in done.stderr
+
+
+def test_an_interrupt_ends_the_local_engine_too(suite: Path, models: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "run.jsonl"
+    command = [
+        sys.executable,
+        "-m",
+        "soundproof",
+        "gate",
+        str(suite),
+        "--min-certified-accuracy",
+        "0.8",
+        "--at-snr",
+        "82",
+    ]
+    command += ["--sigma", "0.002", "--n", "5000", "--curve", "--parallel", "1", "--jsonl", str(journal)]
+    environment = os.environ | {"SOUNDPROOF_MODELS": str(models)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as first:
+        _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 2, first)
+        first.send_signal(signal.SIGINT)
+        _, told = first.communicate(timeout=60)
+    assert first.returncode == 130, told
+    assert "Interrupted. What was answered is in" in told
+    assert "Traceback" not in told
 
 
 def test_a_run_that_asked_something_else_is_not_gone_on_with(service: Service, suite: Path, tmp_path: Path) -> None:
@@ -302,9 +353,10 @@ def test_real_clips_of_a_data_set_pass(service: Service, tmp_path: Path) -> None
 
 BLOCKED = """
 import sys
+service = {"numpy", "scipy", "torch", "fastapi", "starlette", "uvicorn", "pydantic_settings", "soundfile"}
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"numpy", "scipy", "torch", "fastapi", "starlette", "pydantic_settings", "soundfile"}:
+        if name.partition(".")[0] in service:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
 from soundproof.cli import main

@@ -56,6 +56,12 @@ def test_a_run_that_asked_something_else_is_not_written_over_unasked(tmp_path: P
     assert Journal.opened(path, other, fresh=True).held == {}
 
 
+def test_a_run_of_refusals_only_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    Journal.opened(path, GATE).add(result("a.wav", "refused"))
+    assert Journal.opened(path, CURVE).held == {}
+
+
 @pytest.mark.parametrize("text", ["hello\n", "{}\n", "[]\n", "hello", '{"soundproof_gate": 1}\n'])
 def test_a_file_that_is_no_run_is_left_alone_even_with_fresh(tmp_path: Path, text: str) -> None:
     path = tmp_path / "thesis.jsonl"

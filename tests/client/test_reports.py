@@ -101,7 +101,11 @@ def _held_before() -> Iterator[Result]:
 def test_hostile_names_are_text_in_every_report(curve: bool) -> None:
     bad = result("x").model_copy(update={"clip": EVIL, "label": EVIL})
     made = [bad, result("b.wav", "refused", label=EVIL), result("c.wav", label=EVIL, answer=EVIL, gate=not curve)]
-    told = report(made, question=CURVE if curve else GATE, past=PastRun(CURVE if curve else GATE, tuple(several(certified=1) + made)))
+    told = report(
+        made,
+        question=CURVE if curve else GATE,
+        past=PastRun(CURVE if curve else GATE, tuple(several(certified=1) + made)),
+    )
     document = page(told, PastRun(CURVE, tuple(made)))
     assert "<script>alert" not in document
     assert "\x1b" not in document
@@ -115,7 +119,8 @@ def test_hostile_names_are_text_in_every_report(curve: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["_silence_", "a|b", "<b>", "[x](y)", "`c`", "https://evil.example", "@all", "#12", "$x$", "~~a~~", "1 \\| 2"]
+    "text",
+    ["_silence_", "a|b", "<b>", "[x](y)", "`c`", "https://evil.example", "@all", "#12", "$x$", "~~a~~", "1 \\| 2"],
 )
 def test_markdown_shows_text_as_it_is(text: str) -> None:
     rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(escaped(text)).strip()

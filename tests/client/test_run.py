@@ -1,4 +1,4 @@
-"""The run against a service that is busy, gone, exchanged or strict: a fake transport, and waits that are not waited."""
+"""The run against a service that is busy, gone, exchanged or strict: by a fake transport, without waiting."""
 
 import asyncio
 import time
@@ -94,7 +94,13 @@ async def test_what_is_asked_of_the_suite_and_of_a_clip_is_sent(tmp_path: Path) 
     [one] = clips(tmp_path, 1)
     await fake.run((Clip(one.name, one.path, "yes", fields={"sigma": 0.5, "n": 300}),))
     [body] = fake.bodies
-    for name, value in (("target_snr_db", "70.0"), ("sigma", "0.5"), ("n", "300"), ("label", "yes"), ("alpha", "0.001")):
+    for name, value in (
+        ("target_snr_db", "70.0"),
+        ("sigma", "0.5"),
+        ("n", "300"),
+        ("label", "yes"),
+        ("alpha", "0.001"),
+    ):
         assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
     await fake.run((one,), CURVE)
     assert b"target_snr_db" not in fake.bodies[-1]
@@ -157,7 +163,8 @@ async def test_one_wait_beyond_patience_is_not_begun(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(422, "malformed_wav"), (415, "unsupported_audio"), (413, "audio_too_long"), (413, "http_error")]
+    ("status", "code"),
+    [(422, "malformed_wav"), (415, "unsupported_audio"), (413, "audio_too_long"), (413, "http_error")],
 )
 async def test_a_clip_that_is_refused_fails_alone(tmp_path: Path, status: int, code: str) -> None:
     asked = clips(tmp_path, 4)

@@ -42,7 +42,9 @@ def test_a_folder_by_class_is_read_in_one_order_and_without_the_systems_files(tm
 def test_a_csv_and_a_jsonl_manifest_say_the_same(tmp_path: Path) -> None:
     folder(tmp_path, "clips/a.wav", "clips/b.wav")
     rows = [{"path": "clips/b.wav", "label": "no", "sigma": 0.1, "n": 500}, {"path": "clips/a.wav", "label": "yes"}]
-    csv = listed(tmp_path, "\ufeffpath,label,sigma,n,mood\nclips/b.wav,no,0.1,500,glad\nclips/a.wav,yes,,,\n", "one.csv")
+    csv = listed(
+        tmp_path, "\ufeffpath,label,sigma,n,mood\nclips/b.wav,no,0.1,500,glad\nclips/a.wav,yes,,,\n", "one.csv"
+    )
     jsonl = listed(tmp_path, "\n".join(map(json.dumps, rows)) + "\n\n", "two.jsonl")
     assert read_suite(csv) == read_suite(jsonl)
     first, second = read_suite(csv).clips

@@ -415,7 +415,7 @@ def test_any_change_of_an_addressed_value_changes_the_id(path: tuple[str | int, 
 
 
 def test_only_what_two_runs_may_differ_in_is_left_out_of_the_id() -> None:
-    assert set(UNADDRESSED) == {"certificate_id", "created_at", "service_version", "compute"}
+    assert set(UNADDRESSED) == {"certificate_id", "created_at", "service_version", "compute", "signature"}
     found = document()
     assert content_id({key: value for key, value in found.items() if key not in UNADDRESSED}) == content_id(found)
     slower = replace(CIRCUMSTANCES, compute=CIRCUMSTANCES.compute.model_copy(update={"device": "cuda:0", "run_s": 9.0}))

@@ -26,7 +26,9 @@ _numbers = count()
 def binaries() -> Path | None:
     """The folder of initdb and postgres: on the PATH, or where Debian's package has them."""
     found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    folders = (
+        [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    )
     return next((folder for folder in folders if (folder / "postgres").exists()), None)
 
 

@@ -16,7 +16,9 @@ from soundproof.api.observe import Observe
 from soundproof.api.problems import problem_of
 from soundproof.api.registry import Registry
 from soundproof.api.reloading import reloading
-from soundproof.api.routes import certify, health, models
+from soundproof.api.routes import certify, health, models, verify
+from soundproof.api.uploads import Uploads
+from soundproof.api.verifier import Verifier
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import WORKER
 from soundproof.engine.devices import devices
@@ -54,8 +56,11 @@ def create_app(
         worker_command=worker_command,
     )
     registry = Registry(settings.models, settings.default_model, pool, metrics)
-    certifier = Certifier(
-        registry, pool, metrics, settings.max_duration_s, settings.seed_key.get_secret_value().encode()
+    uploads, seed_key = Uploads(settings.max_duration_s), settings.seed_key.get_secret_value().encode()
+    signing_key = settings.signer()
+    certifier = Certifier(registry, pool, metrics, uploads, seed_key, signing_key)
+    verifier = Verifier(
+        registry, pool, metrics, uploads, seed_key, (signing_key.public,) if signing_key else (), settings.max_samples
     )
 
     @asynccontextmanager
@@ -80,6 +85,7 @@ def create_app(
     app.add_middleware(BodyLimits, most_bytes=settings.max_upload_bytes, deadline_s=settings.body_deadline_s)
     app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
     app.include_router(certify.router(certifier, settings.max_samples))
+    app.include_router(verify.router(verifier, settings.max_samples))
     app.include_router(models.router(registry, pool, settings))
     app.include_router(health.router(pool, metrics))
     problems.describe(app)

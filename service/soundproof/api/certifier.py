@@ -1,14 +1,12 @@
 """One request from form to certificate: read the clip, make the plan, run it, issue."""
 
 import asyncio
-import hashlib
-import hmac
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from starlette.datastructures import UploadFile
 
@@ -18,21 +16,19 @@ from soundproof.api.fields import CertifyFields, Fields
 from soundproof.api.form import Form
 from soundproof.api.metrics import Metrics
 from soundproof.api.registry import Registry
+from soundproof.api.seeds import seed_of
 from soundproof.api.sweep_fields import SweepFields
-from soundproof.audio import wav
-from soundproof.audio.waveform import Waveform
+from soundproof.api.uploads import Clip, Uploads
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate, Compute
 from soundproof.engine.pool import Pool
 from soundproof.errors import EngineError, InvalidPlan, ModelRefused, ModelUnavailable, SoundproofError, UnknownLabel
 from soundproof.nets.manifest import ModelManifest
+from soundproof.signing import SigningKey, sign
 from soundproof.smoothing.issue import Circumstances, issue
-from soundproof.smoothing.plan import ContractName, NoiseName, Plan
+from soundproof.smoothing.plan import ContractName, Plan
 from soundproof.smoothing.progress import Progress
 from soundproof.sweep import Sweep
 
-SEED_BITS = 53
-# Clips decoded at a time. Until a run is admitted nothing else bounds the memory that many large uploads take.
-DECODING = 2
 # Versions of a model that one request is begun with, where each is gone from the disk before a worker has loaded it.
 MOST_VERSIONS = 3
 # Of a stream: how often progress is told, and how long it may be silent.
@@ -43,24 +39,15 @@ Tell = Callable[[Progress, ModelManifest], None]
 
 
 @dataclass(frozen=True)
-class _Clip:
-    """Digests of an upload and of its samples, and these."""
-
-    audio_sha256: str
-    samples_sha256: str
-    waveform: Waveform
-
-
-@dataclass(frozen=True)
 class Certifier:
-    """`seed_key`: the secret behind seeds of the service's own choice."""
+    """`seed_key`: the secret behind seeds of the service's own choice. `signing_key`: None where nothing is signed."""
 
     registry: Registry
     pool: Pool
     metrics: Metrics
-    max_duration_s: float
+    uploads: Uploads
     seed_key: bytes
-    _decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECODING), init=False)
+    signing_key: SigningKey | None = None
 
     async def certify(self, form: Form[CertifyFields]) -> Issued:
         """The certificate of a clip. Cancelling the task ends the work within one chunk.
@@ -82,7 +69,7 @@ class Certifier:
             await _all(self._swept(fields, clip) for fields in each), form.fields.confidence, form.fields.alpha
         )
 
-    async def _swept(self, fields: CertifyFields, clip: _Clip) -> Issued:
+    async def _swept(self, fields: CertifyFields, clip: Clip) -> Issued:
         async with self._counted(fields) as counted:
             return counted(await self._issued(fields, clip))
 
@@ -92,7 +79,7 @@ class Certifier:
         clip = await self._read(form.audio, form.fields)
         return self._watched(form.fields, clip)
 
-    async def _watched(self, fields: CertifyFields, clip: _Clip) -> AsyncIterator[Event]:
+    async def _watched(self, fields: CertifyFields, clip: Clip) -> AsyncIterator[Event]:
         latest: ProgressEvent | None = None
 
         def tell(progress: Progress, manifest: ModelManifest) -> None:
@@ -134,7 +121,7 @@ class Certifier:
             self.metrics.certification(contract, "refused")
             raise
 
-    async def _issued(self, fields: CertifyFields, clip: _Clip, tell: Tell | None = None) -> Issued:
+    async def _issued(self, fields: CertifyFields, clip: Clip, tell: Tell | None = None) -> Issued:
         entry = self.registry.catalog.get(fields.model)
         versions = 1
         while True:
@@ -148,7 +135,7 @@ class Certifier:
                 versions += 1
 
     async def _run(
-        self, fields: CertifyFields, entry: Entry, clip: _Clip, tell: Tell | None, *, begun_anew: bool
+        self, fields: CertifyFields, entry: Entry, clip: Clip, tell: Tell | None, *, begun_anew: bool
     ) -> Issued:
         """One whole certification with one version of the model: its plan, its votes, its certificate."""
         manifest = entry.manifest
@@ -181,18 +168,18 @@ class Certifier:
                 samples_per_second=(plan.n0 + finished.outcome.tally.used) / finished.run_s,
             ),
         )
-        return issue(plan, manifest, finished.facts, finished.outcome, circumstances)
+        return self._signed(issue(plan, manifest, finished.facts, finished.outcome, circumstances))
 
-    async def _read(self, audio: UploadFile, fields: Fields) -> _Clip:
-        """What an upload holds, once the model and the label are known to be there; its bytes are not kept."""
+    def _signed(self, certificate: Issued) -> Issued:
+        if self.signing_key is None:
+            return certificate
+        signature = sign(certificate.model_dump(mode="json"), self.signing_key)
+        return certificate.model_copy(update={"signature": signature})
+
+    async def _read(self, audio: UploadFile, fields: Fields) -> Clip:
+        """What an upload holds, once the model and the label are known to be there."""
         _check_label(fields, self.registry.catalog.get(fields.model).manifest)
-        async with self._decoding:
-            return await asyncio.to_thread(self._decode, audio.file)
-
-    def _decode(self, file: BinaryIO) -> _Clip:
-        audio = file.read()
-        waveform = wav.read(audio, max_duration_s=self.max_duration_s)
-        return _Clip(hashlib.sha256(audio).hexdigest(), waveform.digest, waveform)
+        return await self.uploads.read(audio)
 
     def _plan(
         self, fields: CertifyFields, manifest: ModelManifest, samples_sha256: str
@@ -209,25 +196,6 @@ class Certifier:
             )
         space: Literal["feature", "waveform"] = "feature" if fields.contract is ContractName.FEATURE else "waveform"
         sigma = fields.sigma if fields.sigma is not None else manifest.recommended_sigma[space]
-        seed = fields.seed
-        if seed is None:
-            content = [
-                samples_sha256,
-                manifest.digest,
-                fields.contract.value,
-                fields.transform.value,
-                repr(sigma),
-                str(fields.n0),
-                str(fields.n),
-                repr(fields.alpha),
-                fields.bound.value,
-                fields.precision.value,
-            ]
-            if fields.target_snr_db is not None:
-                content.append(f"target_snr_db={fields.target_snr_db!r}")
-            if fields.noise is not NoiseName.FLOAT:
-                content.append(f"noise={fields.noise.value}")
-            seed = own_seed(self.seed_key, *content)
         plan = Plan(
             model=manifest.name,
             model_digest=manifest.digest,
@@ -239,14 +207,16 @@ class Certifier:
             n=fields.n,
             alpha=fields.alpha,
             bound=fields.bound,
-            seed=seed,
+            seed=fields.seed or 0,
             clip_sha256=samples_sha256,
             dimension=math.prod(manifest.feature_shape) if space == "feature" else manifest.clip_samples,
             noise=fields.noise,
             precision=fields.precision,
             target_snr_db=fields.target_snr_db,
         )
-        return plan, "service" if fields.seed is None else "caller"
+        if fields.seed is not None:
+            return plan, "caller"
+        return replace(plan, seed=seed_of(self.seed_key, plan)), "service"
 
 
 def _check_label(fields: Fields, manifest: ModelManifest) -> None:
@@ -266,13 +236,3 @@ async def _all(work: Iterable[Coroutine[Any, Any, Issued]]) -> list[Issued]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def own_seed(key: bytes, *content: str) -> int:
-    """A seed that whoever sends the request cannot choose: a keyed hash of its content, 53 bits.
-
-    Under one key the same sound and plan get the same seed, however the file is packed, so trying again does not try
-    another one. Another key, sample, sigma, n, alpha, bound, transform, noise or target does: each is a try of its own.
-    """
-    digest = hmac.digest(key, "\x1f".join(content).encode(), "sha256")
-    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)

@@ -19,6 +19,9 @@ from soundproof.smoothing.plan import (
 )
 from soundproof.terms import Precision
 
+# Votes that POST /verify draws anew; 0: none.
+FRESH_RANGE = (0, 100_000)
+
 RANGES: dict[str, tuple[float, float]] = {
     "sigma": SIGMA_RANGE,
     "n0": N0_RANGE,
@@ -26,6 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "alpha": ALPHA_RANGE,
     "seed": SEED_RANGE,
     "target_snr_db": TARGET_SNR_DB_RANGE,
+    "fresh_votes": FRESH_RANGE,
 }
 
 Sigma = Annotated[float, Field(ge=SIGMA_RANGE[0], le=SIGMA_RANGE[1], allow_inf_nan=False)]
@@ -100,10 +104,10 @@ class CertifyFields(Fields):
     )
 
 
-def form_schema(fields: type[Fields]) -> dict[str, Any]:
+def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI schema of a form, with the ranges that validation applies."""
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
-    definitions = schema.pop("$defs")
+    definitions = schema.pop("$defs", {})
     audio = {
         "type": "string",
         "format": "binary",

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
@@ -17,11 +17,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from soundproof.api.fields import RANGES, Fields
 from soundproof.errors import InvalidPlan
 
-MOST_FILES = 2  # one is too many, and can be named as such
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 1024
 
-AnyFields = TypeVar("AnyFields", bound=Fields)
+AnyFields = TypeVar("AnyFields", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,21 @@ class Form(Generic[AnyFields]):
     audio: UploadFile
 
 
+@dataclass(frozen=True)
+class Document:
+    """A field that is long, and may be sent as a file too."""
+
+    name: str
+    most_bytes: int
+
+
 @asynccontextmanager
-async def read_form(request: Request, kind: type[AnyFields], most_samples: int) -> AsyncIterator[Form[AnyFields]]:
+async def read_form(
+    request: Request, kind: type[AnyFields], most_samples: int, document: Document | None = None
+) -> AsyncIterator[Form[AnyFields]]:
     """The form of a request, its fields of that kind; HTTPException, RequestValidationError or InvalidPlan name what is
     wrong with it."""
-    async with _parsed(request) as form:
+    async with _parsed(request, document) as form:
         parts = form.multi_items()
         names = [name for name, _ in parts]
         repeated = sorted({name for name in names if names.count(name) > 1})
@@ -47,12 +56,16 @@ async def read_form(request: Request, kind: type[AnyFields], most_samples: int) 
             raise _fault(
                 "audio", "a file part is required" if audio is None else "must be a file part, with a filename"
             )
-        texts: dict[str, str] = {}
+        texts: dict[str, str | bytes] = {}
         for name, value in parts:
-            if name != "audio":
-                if isinstance(value, UploadFile):
-                    raise _fault(name, "must be a text field, not a file")
+            if name == "audio":
+                continue
+            if not isinstance(value, UploadFile):
                 texts[name] = value
+            elif document is not None and name == document.name:
+                texts[name] = await value.read(document.most_bytes + 1)
+            else:
+                raise _fault(name, "must be a text field, not a file")
         yield Form(_validated(texts, kind, most_samples), audio)
 
 
@@ -66,7 +79,7 @@ class _Parser(MultiPartParser):
 
 
 @asynccontextmanager
-async def _parsed(request: Request) -> AsyncIterator[FormData]:
+async def _parsed(request: Request, document: Document | None) -> AsyncIterator[FormData]:
     """The parts of a whole multipart form; its files are closed at the end."""
     stated = request.headers.get("content-type", "")
     content_type, options = parse_options_header(stated)
@@ -77,7 +90,11 @@ async def _parsed(request: Request) -> AsyncIterator[FormData]:
         raise HTTPException(415, f"The form's charset is {charset!r}; only utf-8 is read.")
     async with aclosing(request.stream()) as stream:
         parser = _Parser(
-            request.headers, stream, max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES
+            request.headers,
+            stream,
+            max_files=2 if document is None else 3,  # one is too many, and can be named as such
+            max_fields=MOST_FIELDS,
+            max_part_size=MOST_FIELD_BYTES if document is None else document.most_bytes,
         )
         try:
             form = await parser.parse()
@@ -91,19 +108,20 @@ async def _parsed(request: Request) -> AsyncIterator[FormData]:
         await form.close()
 
 
-def _validated(texts: dict[str, str], kind: type[AnyFields], most_samples: int) -> AnyFields:
+def _validated(texts: dict[str, str | bytes], kind: type[AnyFields], most_samples: int) -> AnyFields:
     try:
         fields = kind.model_validate(texts)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
         raise RequestValidationError([_explained(fault, kind, most_samples) for fault in faults]) from error
-    for name, votes in (("n0", fields.n0), ("n", fields.n)):
-        if votes > most_samples:
-            raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
+    if isinstance(fields, Fields):
+        for name, votes in (("n0", fields.n0), ("n", fields.n)):
+            if votes > most_samples:
+                raise InvalidPlan(f"{name} is {votes}; this service takes at most {most_samples} samples a request.")
     return fields
 
 
-def _explained(fault: ErrorDetails, kind: type[Fields], most_samples: int) -> ErrorDetails:
+def _explained(fault: ErrorDetails, kind: type[BaseModel], most_samples: int) -> ErrorDetails:
     """The same fault, in words that name what would be right."""
     field = str(fault["loc"][0])
     if fault["type"] == "extra_forbidden":

@@ -35,6 +35,12 @@ class Metrics:
             ["contract", "outcome"],
             registry=registry,
         )
+        self._verifications = Counter(
+            "soundproof_verifications",
+            "Certificates verified by result: passed, failed, inconclusive",
+            ["result"],
+            registry=registry,
+        )
         self._queue_seconds = Histogram(
             "soundproof_certification_queue_seconds",
             "Time from admission until a worker was given the clip",
@@ -83,6 +89,9 @@ class Metrics:
 
     def certification(self, contract: str, outcome: str) -> None:
         self._certifications.labels(contract, outcome).inc()
+
+    def verification(self, result: str) -> None:
+        self._verifications.labels(result).inc()
 
     def computed(self, queue_s: float, run_s: float) -> None:
         self._queue_seconds.observe(queue_s)

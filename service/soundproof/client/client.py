@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
 from soundproof.sweep import Sweep
+from soundproof.verify.report import Report
 
 # Long enough for a full queue in front; the service itself ends what takes too long.
 ANSWER_TIMEOUT_S = 600.0
@@ -62,15 +63,31 @@ class Client:
         response = await self._post("/certify/sweep", clip, fields | {"settings": settings})
         return Sweep.model_validate_json(_checked(response).content)
 
-    async def _post(self, address: str, clip: Path | str | bytes, fields: dict[str, Any]) -> httpx.Response:
-        data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
+    async def verify(self, certificate: Path | str | bytes, clip: Path | str | bytes, **fields: Any) -> Report:
+        """The report on a certificate, as a file or its bytes, of a WAV file; raises as `certify` does."""
+        files = {"certificate": ("certificate.json", _bytes(certificate), "application/json")}
+        response = await self._post("/verify", clip, fields, files)
+        return Report.model_validate_json(_checked(response).content)
+
+    async def _post(
+        self,
+        address: str,
+        clip: Path | str | bytes,
+        fields: dict[str, Any],
+        files: dict[str, tuple[str, bytes, str]] | None = None,
+    ) -> httpx.Response:
+        audio = {"audio": ("clip.wav", _bytes(clip), "audio/wav")}
         texts = {name: str(value) for name, value in fields.items() if value is not None}
-        return await self._http.post(address, data=texts, files={"audio": ("clip.wav", data, "audio/wav")})
+        return await self._http.post(address, data=texts, files=audio | (files or {}))
 
     async def models(self) -> dict[str, Any]:
         """GET /models."""
         models: dict[str, Any] = _checked(await self._http.get("/models")).json()
         return models
+
+
+def _bytes(file: Path | str | bytes) -> bytes:
+    return file if isinstance(file, bytes) else Path(file).read_bytes()
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

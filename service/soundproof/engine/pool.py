@@ -9,7 +9,9 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
+from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Admission, Limits, Ticket
 from soundproof.engine.child import WORKER
@@ -135,17 +137,38 @@ class Pool:
         whenever votes come in, on the loop. Raises QueueFull, ModelUnavailable, the
         AudioErrors of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
-        if self._stopping:
-            raise stopped()
         # What a gate needs is known from look to look; at first, its selection.
         votes = plan.n0 + (plan.n if plan.target_snr_db is None else 0)
         ticket = Ticket(votes * float(dimension), waveform.samples.nbytes)
+        self._admit(ticket, source, begun_anew=begun_anew)
+        future = asyncio.get_running_loop().create_future()
+        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch)
+        finished = await self._ended(run)
+        assert isinstance(finished, Finished)  # noqa: S101
+        return finished
+
+    async def prepare(self, plan: Plan, source: Source, waveform: Waveform, dimension: int) -> ClipFacts:
+        """The clip as the plan's model hears it. The plan's target, if it has one, is not asked for, and of its votes
+        one selection vote is drawn at most. Raises as certify does."""
+        plan = replace(plan, n0=1, target_snr_db=None)
+        ticket = Ticket(float(dimension), waveform.samples.nbytes)
+        self._admit(ticket, source)
+        future = asyncio.get_running_loop().create_future()
+        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, only_prepares=True)
+        facts = await self._ended(run)
+        assert isinstance(facts, ClipFacts)  # noqa: S101
+        return facts
+
+    def _admit(self, ticket: Ticket, source: Source, *, begun_anew: bool = False) -> None:
+        if self._stopping:
+            raise stopped()
         self._admission.admit(ticket, begun_anew=begun_anew)
         if reason := self.standing.unavailable(source.digest):
             self._admission.leave(ticket)
             raise unavailable(source, reason)
-        future = asyncio.get_running_loop().create_future()
-        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch)
+
+    async def _ended(self, run: Run) -> Finished | ClipFacts:
+        """What an admitted run comes to."""
         self._runs[run.id] = run
         self._turns.append(run.id)
         self._observer.admitted(len(self._runs))

@@ -31,7 +31,8 @@ class Finished:
 
 @dataclass
 class Run:
-    """`pending` blocks have not been handed out; `outstanding` counts those that have and are not answered."""
+    """`pending` blocks have not been handed out; `outstanding` counts those that have and are not answered.
+    `only_prepares`: it ends with the facts, once the clip is prepared; its first block is drawn in vain."""
 
     id: RunId
     plan: Plan
@@ -39,8 +40,9 @@ class Run:
     waveform: Waveform
     dimension: int
     ticket: Ticket
-    done: "asyncio.Future[Finished]"
+    done: "asyncio.Future[Finished | ClipFacts]"
     watch: Watch | None = None
+    only_prepares: bool = False
     admitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     facts: ClipFacts | None = None
@@ -55,7 +57,7 @@ class Run:
     def __post_init__(self) -> None:
         self.certification = Certification(self.plan)
         self.running = Running(self.plan) if self.watch else None
-        self.pending = deque(self.certification.wanted())
+        self.pending = deque(self.certification.wanted()[: 1 if self.only_prepares else None])
 
     def hand_out(self, most: int) -> tuple[Block, ...]:
         """The next blocks to work on, at most `most`."""
@@ -73,6 +75,10 @@ class Run:
     def prepared(self, facts: ClipFacts, backend: str, question: Question | None) -> None:
         """A worker has the clip at hand. What a gate asks of it is settled by the first that says so."""
         self.facts, self.backend = facts, backend
+        if self.only_prepares:
+            if not self.done.done():
+                self.done.set_result(facts)
+            return
         if question is not None:
             self.pending.extend(self.certification.ask(question))
 

@@ -3,17 +3,30 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Executable, Insert, create_engine, event, func, literal_column, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    Insert,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from soundproof.errors import StoreRefused
-from soundproof.store.faults import faults_told
+from soundproof.errors import StoreRefused, StoreUnavailable
+from soundproof.store.faults import BUSY, faults_told
 from soundproof.store.schema import Base
 
 # A write-ahead log that grew beyond this, in bytes, is cut back when it has been copied into the file.
@@ -33,14 +46,15 @@ class Database:
         """Raises StoreRefused for an URL that names no such database. Nothing is opened yet."""
         self._url = _checked(url)
         self._patience_s = patience_s
+        self._pen = Lock()
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = self._connected(foreign_keys=True)
+        self.engine = self._connected(foreign_keys=True)
         if self.is_sqlite:
-            self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-            self._reader = self._engine
+            self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+            self._reader = self.engine
         else:
-            self._writer = self._engine.execution_options(isolation_level="READ COMMITTED")
-            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._writer = self.engine.execution_options(isolation_level="READ COMMITTED")
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -57,8 +71,19 @@ class Database:
         SQLite has one writer at a time, who holds the lock from the start, so that what it reads is still true when it
         writes. On PostgreSQL whoever changes a job or its clips locks the job's row first (jobs.py), which has the
         same effect for this job."""
-        with faults_told(), self._writer.begin() as connection:
+        with self._turn() if self.is_sqlite else nullcontext(), faults_told(), self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite's writers wait for each other by trying again, ever more seldom: with many of them in one process some
+        would wait for seconds while others go first. Here they are woken instead."""
+        if not self._pen.acquire(timeout=self._patience_s):
+            raise StoreUnavailable(*BUSY)
+        try:
+            yield
+        finally:
+            self._pen.release()
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
@@ -75,7 +100,7 @@ class Database:
             engine.dispose()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _connected(self, *, foreign_keys: bool, **options: Any) -> Engine:
         if self.is_sqlite:

@@ -17,7 +17,7 @@ log = logging.getLogger("soundproof.store")
 
 _FULL = ("The disk of the store is full.", "Ask the operator for room, or to delete old jobs and certificates.")
 _READ_ONLY = ("The store cannot be written: it is read-only.", "Ask the operator to make it writable.")
-_BUSY = ("The store is busy.", "Send the request again in a moment.")
+BUSY = ("The store is busy.", "Send the request again in a moment.")
 _DAMAGED = (
     "The store cannot be read.",
     "Ask the operator to check its disk, and to restore a backup if it is damaged.",
@@ -27,15 +27,15 @@ _AWAY = ("The store cannot be reached.", "Send the request again in a moment; if
 # SQLite's primary result codes (sqlite.org/rescode.html).
 _SQLITE = {
     sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_BUSY: _BUSY,
-    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
     sqlite3.SQLITE_NOMEM: _AWAY,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_IOERR: _DAMAGED,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_CANTOPEN: _AWAY,
-    sqlite3.SQLITE_PROTOCOL: _BUSY,
+    sqlite3.SQLITE_PROTOCOL: BUSY,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 
@@ -45,12 +45,12 @@ _POSTGRESQL = {
     "25006": _READ_ONLY,
     "28": _AWAY,  # invalid authorization
     "3D": _AWAY,  # no such database
-    "40": _BUSY,  # rolled back: deadlock, serialization
+    "40": BUSY,  # rolled back: deadlock, serialization
     "53": _AWAY,  # insufficient resources
     "53100": _FULL,
-    "55P03": _BUSY,  # lock not available in time
+    "55P03": BUSY,  # lock not available in time
     "57": _AWAY,  # operator intervention: shut down, starting up
-    "57014": _BUSY,  # statement took too long
+    "57014": BUSY,  # statement took too long
     "58": _DAMAGED,  # system error
     "XX": _DAMAGED,  # internal error, data corrupted
 }
@@ -63,7 +63,7 @@ def faults_told() -> Iterator[None]:
         yield
     except NoConnectionFree as error:
         log.error("the store has no connection free")  # noqa: TRY400  (nothing else is in the traceback)
-        raise StoreUnavailable(*_BUSY) from error
+        raise StoreUnavailable(*BUSY) from error
     except DBAPIError as error:
         told = _told(error)
         if told is None:

@@ -43,8 +43,8 @@ class Results:
             return results
 
     def each(self, job_id: str, *, page_clips: int = PAGE_CLIPS) -> Iterator[Result]:
-        """All settled clips, `page_clips` of them in memory at a time, and no transaction open while the caller is busy:
-        clips that are settled meanwhile may or may not be among them. Raises UnknownJob, at the first."""
+        """All settled clips, `page_clips` of them in memory at a time, and no transaction open while the caller is
+        busy: clips that are settled meanwhile may or may not be among them. Raises UnknownJob, at the first."""
         page = self.page(job_id, most=page_clips)
         while page:
             yield from page

@@ -3,7 +3,7 @@
 import time
 from types import TracebackType
 
-from sqlalchemy import column, select, table
+from sqlalchemy import column, table, update
 
 from soundproof.store.certificates import Certificates
 from soundproof.store.clips import Clips
@@ -51,9 +51,9 @@ class Store:
         self.secrets = Secrets(self.database, clock)
 
     def check(self) -> None:
-        """Returns when the store can be written; raises StoreUnavailable when it cannot."""
+        """Returns when the store has just been written, without a change; raises StoreUnavailable when it cannot be."""
         with self.database.writing() as connection:
-            connection.execute(select(_VERSION).with_for_update())
+            connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
 
     def close(self) -> None:
         """Give the connections back. Nothing has to be saved."""

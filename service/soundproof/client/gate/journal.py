@@ -69,6 +69,8 @@ class Journal:
         if path is None:
             return journal
         past = read_run(path) if path.exists() else None
+        if past is not None and all(result.certificate is None for result in past.results):
+            past = None  # refusals only: it cost nothing, and what was wrong with the question may be mended by now
         if past is not None and not fresh:
             differing = differences(past.question, question)
             if differing:

@@ -14,7 +14,9 @@ def text(value: object) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "", right_from: int = 99) -> str:
     """`head` is text, `rows` are HTML cells, each with its <td> or <th>; columns from `right_from` on are numbers. In a
     frame that scrolls by itself."""
-    heads = "".join(f"<th scope=col{' class=number' if i >= right_from else ''}>{text(h)}</th>" for i, h in enumerate(head))
+    heads = "".join(
+        f"<th scope=col{' class=number' if i >= right_from else ''}>{text(h)}</th>" for i, h in enumerate(head)
+    )
     body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows)
     return (
         f'<div class=scroll><table class="{kind}"><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table></div>'
