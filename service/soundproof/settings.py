@@ -66,6 +66,11 @@ class Settings(BaseSettings):
             raise ValueError(f"SOUNDPROOF_SEED_KEY has {len(secret)} characters; it needs at least {SHORTEST_SEED_KEY}")
         return key if secret else SecretStr(secrets.token_hex(32))
 
+    @field_validator("signing_key_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return given or None
+
     @model_validator(mode="after")
     def _one_signing_key(self) -> Self:
         if self.signing_key.get_secret_value() and self.signing_key_file:

@@ -202,8 +202,8 @@ def check_fresh(stated: Issued, plan: Plan, finished: Finished) -> Check:
         return Check.of(
             "fresh",
             "failed",
-            f"{seen}. Were it so, so few would come with probability {chance:.2g} at most: the claim is refuted. It is "
-            f"one of the share alpha ({stated.sampling.alpha:g}) that is false by chance, or not of this model's making.",
+            f"{seen}. If so, so few would come with probability {chance:.2g} at most: the claim is refuted. It is"
+            f" one of the share alpha ({stated.sampling.alpha:g}) that is false by chance, or of another model's.",
         )
     caught = surely_refuted_below(n, least)
     power = (
