@@ -38,8 +38,18 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=120, verify=NO_CERTIFICATES)
+    def client(self, *, kept: bool = False) -> httpx.Client:
+        """Its certificates are drawn every time they are asked for, unless `kept`."""
+        headers = {} if kept else {"Cache-Control": "no-store"}
+        return httpx.Client(base_url=self.url, timeout=120, verify=NO_CERTIFICATES, headers=headers)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_store_left_behind() -> Iterator[None]:
+    """Services that name no store have one of their own, which ends with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOUNDPROOF_STORE", "")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,9 +76,9 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextmanager
-def serving(models: Path, log: Path, **environment: str) -> Iterator[Service]:
+def serving(models: Path, log: Path, *, port: int | None = None, **environment: str) -> Iterator[Service]:
     """A service of its own on these models, ready; `environment`: further settings."""
-    port = free_port()
+    port = port or free_port()
     settings = {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_MODELS": str(models), "SOUNDPROOF_SEED_KEY": SEED_KEY}
     with log.open("wb") as sink:
         process = subprocess.Popen(

@@ -20,19 +20,11 @@ def test_settings_are_frozen() -> None:
         Settings().port = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("given", [None, ""])
-def test_without_a_seed_key_every_start_draws_its_own(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
-    monkeypatch.delenv("SOUNDPROOF_SEED_KEY", raising=False)
-    if given is not None:
-        monkeypatch.setenv("SOUNDPROOF_SEED_KEY", given)
-    keys = {Settings().seed_key.get_secret_value() for _ in range(2)}
-    assert len(keys) == 2
-    assert all(len(key) == 64 for key in keys)
-
-
-def test_the_seed_key_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOUNDPROOF_SEED_KEY", "hush" * 8)
+@pytest.mark.parametrize("name", ["seed_key", "signing_key", "store"])
+def test_a_secret_is_never_printed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"SOUNDPROOF_{name.upper()}", f"postgresql://me:{'hush' * 8}@host/name")
     assert "hush" not in repr(Settings())
+    assert "hush" not in str(getattr(Settings(), name))
 
 
 def test_a_seed_key_that_could_be_guessed_is_refused_without_printing_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +32,17 @@ def test_a_seed_key_that_could_be_guessed_is_refused_without_printing_it(monkeyp
     with pytest.raises(ValidationError, match="at least 32") as refused:
         Settings()
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf"])
+def test_a_limit_is_a_finite_number(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SOUNDPROOF_BODY_DEADLINE_S", value)
+    with pytest.raises(ValidationError, match="body_deadline_s"):
+        Settings()
+
+
+@pytest.mark.parametrize("devices", ["", " , ", "cpu,cuda:0"])
+def test_devices_that_cannot_work_together_are_refused(monkeypatch: pytest.MonkeyPatch, devices: str) -> None:
+    monkeypatch.setenv("SOUNDPROOF_DEVICES", devices)
+    with pytest.raises(ValidationError, match="SOUNDPROOF_DEVICES"):
+        Settings()

@@ -1,5 +1,7 @@
 """How a command reaches the service: one that is running, or one that it runs inside its own process."""
 
+import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -7,28 +9,37 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from soundproof.client.client import Client
+from soundproof.client.async_client import AsyncClient
+
+log = logging.getLogger("soundproof.settings")
 
 Url = Annotated[str | None, typer.Option(help="A running service; without it the work is done in this process.")]
 
 
 @asynccontextmanager
-async def client_of(url: str | None) -> AsyncIterator[Client]:
+async def client_of(url: str | None) -> AsyncIterator[AsyncClient]:
     """A client of `url`, or of an application run inside this process."""
     if url is not None:
-        async with Client(url) as client:
+        async with AsyncClient(url) as client:
             yield client
         return
+    # What is done in passing leaves no database behind, unless one is named.
+    settings = settings_with(store=None if "SOUNDPROOF_STORE" in os.environ else "")
     from soundproof.api.app import create_app  # noqa: PLC0415  (the base install has no server)
 
-    application = create_app(settings_with())
+    application = create_app(settings)
     transport = httpx.ASGITransport(application)
-    async with application.router.lifespan_context(application), Client("http://in-process", transport) as client:
+    async with application.router.lifespan_context(application), AsyncClient("http://in-process", transport) as client:
         yield client
 
 
 def settings_with(**overrides: Any) -> Any:
-    """Settings from the environment, but for what is given and not None."""
-    from soundproof.settings import Settings  # noqa: PLC0415  (as above)
+    """Settings from the environment, but for what is given and not None; variables that are none are warned of.
 
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    Raises SettingsRefused with a line for each fault.
+    """
+    from soundproof.configuration.reading import read_settings, unknown_variables  # noqa: PLC0415  (as above)
+
+    for line in unknown_variables(os.environ):
+        log.warning("%s", line)
+    return read_settings(**{name: value for name, value in overrides.items() if value is not None})

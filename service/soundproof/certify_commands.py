@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from soundproof.access import Url, client_of
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
-from soundproof.client.client import Client, ProblemError
+from soundproof.client.async_client import AsyncClient
+from soundproof.client.problem import ProblemError
 from soundproof.client.table import CertificateTable
 from soundproof.terminal import FAILED, NOT_CERTIFIED, OK, REFUSED, USAGE, Json, complain, errors, show
 
@@ -78,7 +79,7 @@ def certify(  # noqa: PLR0913  (one parameter per option)
         "seed": seed,
     }
 
-    async def ask(client: Client, file: Path) -> Found:
+    async def ask(client: AsyncClient, file: Path) -> Found:
         certificate = await client.certify(file, **fields)
         if as_json:
             print(json.dumps({"file": str(file), "certificate": certificate.model_dump(mode="json")}))
@@ -125,7 +126,7 @@ def sweep(  # noqa: PLR0913
         "seed": seed,
     }
 
-    async def ask(client: Client, file: Path) -> Found:
+    async def ask(client: AsyncClient, file: Path) -> Found:
         found = await client.sweep(file, settings, **fields)
         if as_json:
             print(json.dumps({"file": str(file), "sweep": found.model_dump(mode="json")}))
@@ -138,7 +139,7 @@ def sweep(  # noqa: PLR0913
 
 
 async def _each(
-    files: list[Path], url: str | None, as_json: bool, ask: Callable[[Client, Path], Awaitable[Found]]
+    files: list[Path], url: str | None, as_json: bool, ask: Callable[[AsyncClient, Path], Awaitable[Found]]
 ) -> int:
     """Ask it of every file; the exit code."""
     worst = OK

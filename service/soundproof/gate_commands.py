@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from soundproof.access import Url, client_of
-from soundproof.client.client import Client
+from soundproof.client.async_client import AsyncClient
 from soundproof.client.gate.audio import check_formats
 from soundproof.client.gate.choice import Choice
 from soundproof.client.gate.comparison import Comparison, check_comparable
@@ -20,12 +20,12 @@ from soundproof.client.gate.journal import Journal, PastRun, read_run
 from soundproof.client.gate.model import question_for
 from soundproof.client.gate.outputs import Outputs
 from soundproof.client.gate.page import WORST
-from soundproof.client.gate.patience import Patience
 from soundproof.client.gate.progress import GateProgress
 from soundproof.client.gate.question import FEATURE
 from soundproof.client.gate.report import VERDICTS, Report
 from soundproof.client.gate.run import Run
 from soundproof.client.gate.suite import Suite, read_suite
+from soundproof.client.patience import Patience
 from soundproof.errors import SoundproofError
 from soundproof.terminal import complain, errors
 
@@ -171,7 +171,7 @@ class _Gate:
         async with client_of(url) as client:
             return await self._with(client, model, parallel, patience)
 
-    async def _with(self, client: Client, model: str | None, parallel: int, patience: Patience) -> Report:
+    async def _with(self, client: AsyncClient, model: str | None, parallel: int, patience: Patience) -> Report:
         with GateProgress(errors, len(self._suite.clips)) as progress:
             question = await question_for(client, model, self._suite, self._asked, patience, progress.tell)
             if self._past is not None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from soundproof.access import Url, client_of
-from soundproof.client.client import ProblemError
+from soundproof.client.problem import ProblemError
 from soundproof.errors import ModelRefused
 from soundproof.terminal import FAILED, REFUSED, USAGE, Json, complain, errors, show
 from soundproof.terms import Gain, GainPolicy

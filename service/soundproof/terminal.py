@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 OK, NOT_CERTIFIED, USAGE, REFUSED, FAILED = range(5)
+MISCONFIGURED = 64  # EX_USAGE of sysexits.h: a service manager knows that starting it again is no use
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
 

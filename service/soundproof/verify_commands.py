@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from soundproof.access import Url, client_of
-from soundproof.client.client import ProblemError
+from soundproof.client.problem import ProblemError
 from soundproof.terminal import FAILED, NOT_CERTIFIED, OK, REFUSED, USAGE, Json, complain, show
 from soundproof.verify.report import Check, Report
 

@@ -13,7 +13,7 @@ from tests.conftest import TINY_SAMPLES, YES, Service, serving
 from tests.model_folders import RMS_GAIN, UNIT_GAIN, write_linear
 
 from soundproof.certificate import content_id
-from soundproof.client.client import Client
+from soundproof.client import AsyncClient
 
 # The tiny model's clip has RMS 1: a perturbation of `reach` sigmas.
 NORM = math.sqrt(TINY_SAMPLES)
@@ -195,7 +195,7 @@ def test_a_recorded_yes_is_certified_at_70_db_with_361_votes(service: Service) -
 
 
 async def test_the_client_reads_a_gates_answer(service: Service) -> None:
-    async with Client(service.url) as client:
+    async with AsyncClient(service.url) as client:
         found = await client.certify(CLIP, sigma=0.01, target_snr_db=target_of(1.0, 0.01))
     assert found.verdict == "certified"
     assert found.gate is not None

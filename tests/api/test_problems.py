@@ -64,6 +64,8 @@ async def test_every_leaf_is_answered_with_its_status_code_detail_and_hint(leaf:
     status, title = problems.TABLE[leaf]
     async with raising(leaf("This is wrong.", "Do it right.")) as client:
         answered = problem(await client.get("/"), status, leaf.code)
+    kept = problems.problem_document(leaf("This is wrong.", "Do it right."))
+    assert answered == kept | {"request_id": answered["request_id"]}
     assert (answered["detail"], answered["hint"], answered["title"]) == ("This is wrong.", "Do it right.", title)
     assert "errors" not in answered
 

@@ -28,6 +28,7 @@ class Case:
     alpha: float = ALPHA
     seed: int = 0
     target_snr_db: float | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

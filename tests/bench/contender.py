@@ -26,8 +26,11 @@ from tests.bench.server import LIMIT_S, post, running
 
 from soundproof.nets.manifest import read_manifest
 
-OURS, GATE, ART, COHEN = "ours", "gate", "art", "cohen"
-NAMES = (OURS, GATE, ART, COHEN)
+OURS, ROUNDED, GATE, ART, COHEN = "ours", "bfloat16", "gate", "art", "cohen"
+SERVED = (OURS, ROUNDED, GATE)
+# Not quite the same classifier, or not the same question: their votes are compared with nobody's.
+APART = (ROUNDED, GATE)
+NAMES = (*SERVED, ART, COHEN)
 LOOPS = {ART: "tests.bench.toolbox", COHEN: "tests.bench.cohen"}
 PEERS = Path(sys.prefix) / "peers"  # what ART needs beside the dev environment: make bench-peers
 
@@ -115,12 +118,12 @@ def loop(name: str, batch: int) -> Iterator[Loop]:
 
 @contextmanager
 def contenders(names: tuple[str, ...], batches: dict[str, int]) -> Iterator[dict[str, Contender]]:
-    """The contenders of `names`, started; a gate is asked of the same service."""
+    """The contenders of `names`, started; bfloat16 and a gate are asked of the same service."""
     with ExitStack() as started:
         found: dict[str, Contender] = {}
-        if {OURS, GATE} & set(names):
+        if set(SERVED) & set(names):
             served = started.enter_context(service())
-            found |= {name: served for name in (OURS, GATE) if name in names}
+            found |= {name: served for name in SERVED if name in names}
         for name in LOOPS:
             if name in names:
                 found[name] = started.enter_context(loop(name, batches[name]))

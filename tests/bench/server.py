@@ -14,6 +14,7 @@ import psutil
 from tests.bench.case import ROOT, YES
 
 LIMIT_S = 1800  # for one request
+DRAWN = {"Cache-Control": "no-store"}  # nothing is answered from the store
 
 
 @contextmanager
@@ -22,11 +23,15 @@ def running(**settings: str) -> Iterator[tuple[psutil.Process, httpx.Client, flo
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_LOG_LEVEL": "warning"} | settings
+    environment = (
+        os.environ
+        | {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_LOG_LEVEL": "warning", "SOUNDPROOF_STORE": ""}
+        | settings
+    )
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "soundproof", "serve"], cwd=ROOT, env=environment)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_S) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_S, headers=DRAWN) as client:
             wait_until(lambda: client.get("/readyz").is_success, process)
             yield psutil.Process(process.pid), client, time.perf_counter() - started
     finally:

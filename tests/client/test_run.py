@@ -12,10 +12,9 @@ import httpx
 import pytest
 from tests.client.made import CURVE, DIGEST, GATE, certificate, tone
 
-from soundproof.client.client import Client, ProblemError
+from soundproof.client import AsyncClient, Patience, ProblemError
 from soundproof.client.gate.faults import ServiceFault, SuiteFault
 from soundproof.client.gate.journal import Journal
-from soundproof.client.gate.patience import Patience
 from soundproof.client.gate.question import Question
 from soundproof.client.gate.result import Result, Standing, digest_of
 from soundproof.client.gate.run import Run
@@ -39,10 +38,15 @@ def good(audio_sha256: str) -> httpx.Response:
 
 
 class Fake:
-    """A service: `answer` is given the number of the request and the digest of its audio. Waits are noted, not made."""
+    """A service: `answer` is given the number of the request and the digest of its audio. Waits are noted, not made.
 
-    def __init__(self, answer: Answer) -> None:
+    It answers nobody before `together` requests were there at once.
+    """
+
+    def __init__(self, answer: Answer, together: int = 1) -> None:
         self._answer = answer
+        self._together = together
+        self._gathered = asyncio.Event()
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.waits: list[float] = []
@@ -56,6 +60,10 @@ class Fake:
         self.bodies.append(body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
+        if self.at_once >= self._together:
+            self._gathered.set()
+        async with asyncio.timeout(30):
+            await self._gathered.wait()
         await asyncio.sleep(0)
         self.at_once -= 1
         return self._answer(len(self.requests), digest)
@@ -67,12 +75,12 @@ class Fake:
     async def run(self, asked: tuple[Clip, ...], question: Question = GATE, **more: Any) -> list[Result]:
         patience = Patience(sleep=self.sleep, chance=lambda: 0.5, total_s=more.pop("total_s", 60.0))
         journal = more.pop("journal", None) or Journal(None, question)
-        async with Client("http://fake", httpx.MockTransport(self)) as client:
+        async with AsyncClient("http://fake", httpx.MockTransport(self)) as client:
             return await Run(client, question, journal, patience=patience, **more).of(asked)
 
 
 async def test_every_clip_is_asked_once_in_order_and_no_more_at_a_time_than_allowed(tmp_path: Path) -> None:
-    fake = Fake(lambda _, digest: good(digest))
+    fake = Fake(lambda _, digest: good(digest), together=3)
     asked = clips(tmp_path, 25)
     results = await fake.run(asked, parallel=3)
     assert [result.clip for result in results] == [clip.name for clip in asked]
@@ -244,7 +252,7 @@ async def test_the_client_tells_when_to_come_back() -> None:
     async def busy(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(503, text="busy", headers={"Retry-After": "soon"})
 
-    async with Client("http://fake", httpx.MockTransport(busy)) as client:
+    async with AsyncClient("http://fake", httpx.MockTransport(busy)) as client:
         with pytest.raises(ProblemError) as caught:
             await client.models()
     assert (caught.value.code, caught.value.retry_after_s) == ("http_error", None)

@@ -9,14 +9,20 @@ from fastapi_offline import FastAPIOffline
 
 from soundproof import __version__
 from soundproof.api import problems
+from soundproof.api.answers import Answers
+from soundproof.api.background import going_on
 from soundproof.api.certifier import Certifier
-from soundproof.api.limits import BodyLimits
+from soundproof.api.housekeeping import Housekeeping
+from soundproof.api.jobs.intake import JobLimits
+from soundproof.api.jobs.runner import Runner
+from soundproof.api.keeper import Keeper
+from soundproof.api.limits import BodyLimit, BodyLimits
 from soundproof.api.metrics import Metrics
 from soundproof.api.observe import Observe
 from soundproof.api.problems import problem_of
 from soundproof.api.registry import Registry
 from soundproof.api.reloading import reloading
-from soundproof.api.routes import certify, health, models, verify
+from soundproof.api.routes import certificates, certify, health, jobs, models, verify
 from soundproof.api.uploads import Uploads
 from soundproof.api.verifier import Verifier
 from soundproof.engine.admission import Limits
@@ -42,10 +48,10 @@ Method: arXiv:2606.04210, "Representation Matters in Randomized Smoothing for Au
 def create_app(
     settings: Settings, *, worker_command: tuple[str, ...] = WORKER, reload_on_hangup: bool = False
 ) -> FastAPI:
-    """The service. Its workers start with the application's lifespan and end with it.
+    """The service. Its workers start with the application's lifespan and end with it, and so does its work on jobs.
 
     `reload_on_hangup`: SIGHUP reads the models again; for a process of its own, in whose main thread this runs.
-    Raises ModelRefused when there is no model to serve.
+    Raises ModelRefused when there is no model to serve, StoreRefused and StoreUnavailable.
     """
     metrics = Metrics()
     pool = Pool(
@@ -56,19 +62,27 @@ def create_app(
         worker_command=worker_command,
     )
     registry = Registry(settings.models, settings.default_model, pool, metrics)
-    uploads, seed_key = Uploads(settings.max_duration_s), settings.seed_key.get_secret_value().encode()
+    keeper = Keeper(settings.store.get_secret_value())
+    uploads, seed_key = Uploads(settings.max_duration_s), keeper.seed_key(settings.seed_key.get_secret_value())
     signing_key = settings.signer()
-    certifier = Certifier(registry, pool, metrics, uploads, seed_key, signing_key)
+    answers = Answers(keeper, signing_key)
+    certifier = Certifier(registry, pool, metrics, uploads, answers, seed_key)
     verifier = Verifier(
         registry, pool, metrics, uploads, seed_key, (signing_key.public,) if signing_key else (), settings.max_samples
     )
+    runner = Runner(keeper, certifier, places=settings.job_places * len(pool.slots))
+    housekeeping = Housekeeping(keeper, settings.keep_jobs_days, settings.keep_certificates_days)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pool.start()
-        async with reloading(registry, watch_s=settings.models_watch_s, on_hangup=reload_on_hangup):
+        async with (
+            reloading(registry, watch_s=settings.models_watch_s, on_hangup=reload_on_hangup),
+            going_on(runner.run(), housekeeping.run()),
+        ):
             yield
         await pool.stop()
+        await keeper.close()
 
     app = FastAPIOffline(
         title="Soundproof",
@@ -82,15 +96,31 @@ def create_app(
         responses={"default": problem_of("any other error")},
     )
     problems.install(app)
-    app.add_middleware(BodyLimits, most_bytes=settings.max_upload_bytes, deadline_s=settings.body_deadline_s)
+    app.add_middleware(
+        BodyLimits,
+        limit=BodyLimit(settings.max_upload_bytes, settings.body_deadline_s),
+        larger={"/jobs": BodyLimit(settings.job_upload_bytes, settings.job_deadline_s)},
+    )
     app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
     app.include_router(certify.router(certifier, settings.max_samples))
     app.include_router(verify.router(verifier, settings.max_samples))
+    app.include_router(jobs.router(keeper, runner, _job_limits(settings), settings.open_clips))
+    app.include_router(certificates.router(answers))
     app.include_router(models.router(registry, pool, settings))
-    app.include_router(health.router(pool, metrics))
+    app.include_router(health.router(pool, keeper, metrics))
     problems.describe(app)
     app.state.pool = pool
     return app
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    return JobLimits(
+        clips=settings.job_clips,
+        clip_bytes=settings.max_upload_bytes,
+        expanded_bytes=settings.job_unpacked_bytes,
+        expansion_ratio=settings.job_expansion,
+        samples=settings.max_samples,
+    )
 
 
 def configure_logging(level: str) -> None:

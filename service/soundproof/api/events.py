@@ -7,8 +7,8 @@ from fastapi import Request
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
 
+from soundproof.api.answers import Answer
 from soundproof.api.problems import problem_for
-from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
 from soundproof.smoothing.progress import Progress
 
 
@@ -41,18 +41,20 @@ class ProgressEvent(BaseModel):
         )
 
 
-Event = ProgressEvent | CertifiedCertificate | AbstainedCertificate | None
+Event = ProgressEvent | Answer | None
 
 
 async def stream(request: Request, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     """`progress` events, then one `certificate` or `problem`; a comment where there is nothing to tell (None)."""
     try:
         async for event in events:
-            if event is None:
-                yield format_sse_event(comment="still at it")
-            else:
-                name = "progress" if isinstance(event, ProgressEvent) else "certificate"
-                yield format_sse_event(event=name, data_str=event.model_dump_json())
+            match event:
+                case None:
+                    yield format_sse_event(comment="still at it")
+                case ProgressEvent():
+                    yield format_sse_event(event="progress", data_str=event.model_dump_json())
+                case Answer():
+                    yield format_sse_event(event="certificate", data_str=event.body.decode())
     except Exception as error:  # the status line is long gone: whatever happened is told as an event
         problem = problem_for(request, error)
         yield format_sse_event(event="problem", data_str=problem.model_dump_json(exclude_none=True))

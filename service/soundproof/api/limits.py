@@ -1,6 +1,8 @@
 """What a request body may take, in bytes and in time. Pure ASGI, so that client disconnects still reach the routes."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -11,35 +13,44 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LINGER_S = 1.0
 
 
-class BodyLimits:
+@dataclass(frozen=True)
+class BodyLimit:
     """A body of more than `most_bytes` is answered 413; one that is not complete `deadline_s` seconds after it was
-    first asked for, 408. Both are raised as HTTPException by `receive`, hence only where a body is read.
+    first asked for, 408."""
+
+    most_bytes: int
+    deadline_s: float
+
+
+class BodyLimits:
+    """Holds every body to a limit: `larger` has those of single paths, `limit` is that of all others. What goes beyond
+    is raised as HTTPException by `receive`, hence only where a body is read.
 
     uvicorn has neither limit: a client that sends a byte a minute holds its place for ever. Nor does uvicorn ever stop
     reading a body that was answered early, at any speed: such an answer ends its connection here.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int, deadline_s: float) -> None:
+    def __init__(self, app: ASGIApp, limit: BodyLimit, larger: Mapping[str, BodyLimit]) -> None:
         self._app = app
-        self._most_bytes = most_bytes
-        self._deadline_s = deadline_s
+        self._limit = limit
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(Headers(scope=scope), receive, send, self._most_bytes, self._deadline_s)
+        limit = self._larger.get(scope["path"], self._limit)
+        exchange = _Exchange(Headers(scope=scope), receive, send, limit)
         await self._app(scope, exchange.receive, exchange.send)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, headers: Headers, receive: Receive, send: Send, most_bytes: int, deadline_s: float) -> None:
+    def __init__(self, headers: Headers, receive: Receive, send: Send, limit: BodyLimit) -> None:
         self._receive = receive
         self._send = send
-        self._most_bytes = most_bytes
-        self._deadline_s = deadline_s
+        self._limit = limit
         self._deadline: float | None = None
         length = headers.get("content-length", "0")
         self._announced_bytes = int(length) if length.isdecimal() else 0
@@ -51,16 +62,16 @@ class _Exchange:
         """The next message, in time and within the limit, else HTTPException."""
         if self._complete:
             return await self._receive()
-        if self._announced_bytes > self._most_bytes:
+        if self._announced_bytes > self._limit.most_bytes:
             raise self._too_large()
         if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._deadline_s
+            self._deadline = asyncio.get_running_loop().time() + self._limit.deadline_s
         try:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._next()
         except TimeoutError as error:
-            raise HTTPException(408, f"The body was not complete within {self._deadline_s:g} s.") from error
-        if self._received_bytes > self._most_bytes:
+            raise HTTPException(408, f"The body was not complete within {self._limit.deadline_s:g} s.") from error
+        if self._received_bytes > self._limit.most_bytes:
             raise self._too_large()
         return message
 
@@ -83,7 +94,7 @@ class _Exchange:
 
     async def _linger(self) -> None:
         """Drop what the client still sends, for a while."""
-        most = self._received_bytes + self._most_bytes
+        most = self._received_bytes + self._limit.most_bytes
         try:
             async with asyncio.timeout(LINGER_S):
                 while not self._complete and self._received_bytes <= most:
@@ -92,4 +103,4 @@ class _Exchange:
             pass
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"The body is larger than {self._most_bytes:,} bytes.")
+        return HTTPException(413, f"The body is larger than {self._limit.most_bytes:,} bytes.")

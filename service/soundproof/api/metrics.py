@@ -5,6 +5,9 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from soundproof.job import State
+from soundproof.store.tally import Tally
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 LOAD_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
@@ -35,6 +38,19 @@ class Metrics:
             ["contract", "outcome"],
             registry=registry,
         )
+        self._cache_hits = Counter(
+            "soundproof_cache_hits", "Certifications answered with a certificate from the store", registry=registry
+        )
+        self._job_clips = Gauge(
+            "soundproof_job_clips", "Clips of the jobs that are kept, by state", ["state"], registry=registry
+        )
+        self._accepted_clips = Gauge(
+            "soundproof_job_clips_accepted",
+            "Clips that were accepted with the jobs that are kept: the sum of soundproof_job_clips, always",
+            registry=registry,
+        )
+        self._jobs = Gauge("soundproof_jobs", "Jobs that are kept, by state", ["state"], registry=registry)
+        self._store_up = Gauge("soundproof_store_up", "1 when the store can be written", registry=registry)
         self._verifications = Counter(
             "soundproof_verifications",
             "Certificates verified by result: passed, failed, inconclusive",
@@ -89,6 +105,18 @@ class Metrics:
 
     def certification(self, contract: str, outcome: str) -> None:
         self._certifications.labels(contract, outcome).inc()
+
+    def cache_hit(self) -> None:
+        self._cache_hits.inc()
+
+    def jobs(self, tally: Tally) -> None:
+        for state in State:
+            self._jobs.labels(state.value).set(getattr(tally.jobs, state.value))
+            self._job_clips.labels(state.value).set(getattr(tally.clips, state.value))
+        self._accepted_clips.set(tally.clips_accepted)
+
+    def store_up(self, up: bool) -> None:
+        self._store_up.set(up)
 
     def verification(self, result: str) -> None:
         self._verifications.labels(result).inc()

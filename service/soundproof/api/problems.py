@@ -55,7 +55,7 @@ FRAMEWORK: dict[int, tuple[str, str, str]] = {
     404: ("not_found", "Not found", "GET /openapi.json lists what there is."),
     405: ("method_not_allowed", "Method not allowed", "The Allow header names the methods of this address."),
     408: ("request_timeout", "Request timeout", "Send the whole body faster."),
-    413: ("body_too_large", "Body too large", "Send a shorter clip, or convert it to 16-bit mono at the model's rate."),
+    413: ("body_too_large", "Body too large", "Send less: 16-bit mono at the model's rate, fewer clips."),
     415: ("unsupported_media_type", "Unsupported media type", "Send multipart/form-data with one part named audio."),
     422: ("invalid_request", "Invalid request", ""),
     503: ("not_ready", "Not ready", "Try again in a few seconds; GET /readyz says when."),
@@ -115,14 +115,26 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
+def problem_document(error: SoundproofError) -> dict[str, Any]:
+    """An error of a clip, as it is kept: what its request would have been answered, without a request's id."""
+    status, title = TABLE[type(error)]
+    return {
+        "type": f"urn:soundproof:problem:{error.code}",
+        "title": title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "hint": error.hint,
+    }
+
+
 def problem_for(request: Request, error: Exception) -> Problem:
     """An error as it is told where the status line has been sent already."""
     request_id = request.scope.get("soundproof.request_id", "")
     if isinstance(error, SoundproofError):
-        (status, title), code, detail, hint = TABLE[type(error)], error.code, error.detail, error.hint
-    else:
-        log.error("request %s failed", request_id, exc_info=error)
-        status, title, code, detail, hint = INTERNAL
+        return Problem(**problem_document(error), request_id=request_id)
+    log.error("request %s failed", request_id, exc_info=error)
+    status, title, code, detail, hint = INTERNAL
     return Problem(
         type=f"urn:soundproof:problem:{code}",
         title=title,

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from starlette.datastructures import UploadFile
 
@@ -33,9 +32,13 @@ class Uploads:
     async def read(self, audio: UploadFile) -> Clip:
         """What an upload holds; its bytes are not kept. Raises the AudioErrors of reading."""
         async with self._decoding:
-            return await asyncio.to_thread(self._decoded, audio.file)
+            return await asyncio.to_thread(lambda: self._decoded(audio.file.read()))
 
-    def _decoded(self, file: BinaryIO) -> Clip:
-        audio = file.read()
+    async def decode(self, audio: bytes) -> Clip:
+        """What a file's bytes hold; raises as `read` does."""
+        async with self._decoding:
+            return await asyncio.to_thread(self._decoded, audio)
+
+    def _decoded(self, audio: bytes) -> Clip:
         waveform = wav.read(audio, max_duration_s=self.max_duration_s)
         return Clip(hashlib.sha256(audio).hexdigest(), waveform.digest, waveform)

@@ -1,112 +1,150 @@
-"""An httpx client of the service: certificates as typed objects, errors as exceptions."""
+"""The service from Python, one call at a time."""
 
-import time
-from email.utils import parsedate_to_datetime
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
 
-from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
+from soundproof.client import wire
+from soundproof.client.answer import Answer
+from soundproof.client.feed import TIMEOUT, EventFeed, Feed, ResultFeed
+from soundproof.client.job_events import JobEvent
+from soundproof.client.manifest import Manifest
+from soundproof.client.patience import TROUBLE, Patience, Waits, passing
+from soundproof.client.problem import checked
+from soundproof.client.upload import Clips
+from soundproof.client.wire import Call, File
+from soundproof.job import Job, JobResult
 from soundproof.sweep import Sweep
 from soundproof.verify.report import Report
 
-# Long enough for a full queue in front; the service itself ends what takes too long.
-ANSWER_TIMEOUT_S = 600.0
-_CERTIFICATE: TypeAdapter[CertifiedCertificate | AbstainedCertificate] = TypeAdapter(Certificate)
-
-
-class ProblemError(Exception):
-    """The service refused or failed: `status` and `code` are stable, `detail` and `hint` are for people.
-
-    `retry_after_s`: after how many seconds the service asked to be tried again; None where it did not.
-    """
-
-    def __init__(
-        self, status: int, code: str, detail: str, hint: str = "", *, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(f"{detail} {hint}".strip())
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.hint = hint
-        self.retry_after_s = retry_after_s
+Result = TypeVar("Result")
 
 
 class Client:
-    """`async with Client("http://127.0.0.1:8000") as client: await client.certify("yes.wav", sigma=0.02)`."""
+    """`with Client("http://127.0.0.1:8000") as client: client.certify("yes.wav", label="yes")`.
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", transport: httpx.AsyncBaseTransport | None = None) -> None:
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=10.0)
-        self._http = httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout)
+    Files are given by their path, or as bytes. `fields` are those of the address in docs/api.md; one that is None is
+    left out. Every method raises ProblemError for what the service refuses or fails at, httpx.HTTPError for the
+    connection, OSError for a file that cannot be read and pydantic's ValidationError for an answer that makes no sense.
 
-    async def __aenter__(self) -> Self:
+    `wait`, `events` and `results` ask again, with `patience`, while the service is busy, restarted or out of reach;
+    PatienceOver ends that. `headers` go with every request: for a proxy that asks for them, or as `Cache-Control:
+    no-store` for certificates that are drawn anew.
+    """
+
+    def __init__(
+        self,
+        url: str = wire.URL,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        patience: Patience | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=url, transport=transport, headers=headers, timeout=wire.TIMEOUT)
+        self._patience = patience or Patience()
+
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        self.close()
 
-    async def certify(self, clip: Path | str | bytes, **fields: Any) -> CertifiedCertificate | AbstainedCertificate:
-        """The certificate of a WAV file (a path, or its bytes). `fields` as in POST /certify; None is left out.
+    def close(self) -> None:
+        """End the connections. Closing twice does nothing."""
+        self._http.close()
 
-        Raises ProblemError, OSError for the file, httpx.HTTPError for the connection.
+    def certify(self, clip: File, **fields: Any) -> CertifiedCertificate | AbstainedCertificate:
+        """The certificate of a WAV file."""
+        return self.answer(clip, **fields).certificate
+
+    def answer(self, clip: File, **fields: Any) -> Answer:
+        """The same with the bytes that the service sent, and whether it had them already."""
+        return self._done(wire.certify(clip, fields))
+
+    def sweep(self, clip: File, settings: str, **fields: Any) -> Sweep:
+        """Several certificates of a WAV file; `settings` such as `waveform:0.0025,clip:0.0025`."""
+        return self._done(wire.sweep(clip, settings, fields))
+
+    def verify(self, certificate: File, clip: File, **fields: Any) -> Report:
+        """The report on a certificate of a WAV file."""
+        return self._done(wire.verify(certificate, clip, fields))
+
+    def certificate(self, certificate_id: str) -> Answer:
+        """A certificate that the service keeps."""
+        return self._done(wire.certificate(certificate_id))
+
+    def models(self) -> dict[str, Any]:
+        """What is served: GET /models."""
+        return self._done(wire.models())
+
+    def ready(self) -> bool:
+        """Whether the service can do work now; false, too, where nothing answers."""
+        try:
+            return self._done(wire.ready())
+        except TROUBLE as error:
+            if not passing(error):
+                raise
+            return False
+
+    def submit(
+        self, clips: Clips, *, manifest: Manifest | None = None, idempotency_key: str | None = None, **fields: Any
+    ) -> Job:
+        """Hand in a job. `clips`: a folder, an archive (zip, tar, tar.gz), or files, alone or as (name, file).
+
+        `manifest`: a CSV or JSONL file, its bytes, or its rows; a folder's and an archive's own `manifest.csv` or
+        `manifest.jsonl` unless told. It says which clips of a folder are sent; without one all are. With an
+        `idempotency_key` a job that is handed in twice is accepted once. Audio files are read while they are sent.
+        Raises ValueError where there is no clip, or the manifest of a folder is none.
         """
-        response = await self._post("/certify", clip, fields)
-        return _CERTIFICATE.validate_json(_checked(response).content)
+        return self._done(wire.submit(clips, manifest, idempotency_key, fields))
 
-    async def sweep(self, clip: Path | str | bytes, settings: str, **fields: Any) -> Sweep:
-        """Several certificates of a WAV file (a path, or its bytes); raises as `certify` does."""
-        response = await self._post("/certify/sweep", clip, fields | {"settings": settings})
-        return Sweep.model_validate_json(_checked(response).content)
+    def job(self, job_id: str) -> Job:
+        """Where a job stands."""
+        return self._done(wire.job(job_id))
 
-    async def verify(self, certificate: Path | str | bytes, clip: Path | str | bytes, **fields: Any) -> Report:
-        """The report on a certificate, as a file or its bytes, of a WAV file; raises as `certify` does."""
-        files = {"certificate": ("certificate.json", _bytes(certificate), "application/json")}
-        response = await self._post("/verify", clip, fields, files)
-        return Report.model_validate_json(_checked(response).content)
+    def cancel(self, job_id: str) -> Job:
+        """Cancel every clip that is not settled; ProblemError `job_finished` where there is none."""
+        return self._done(wire.cancel(job_id))
 
-    async def _post(
-        self,
-        address: str,
-        clip: Path | str | bytes,
-        fields: dict[str, Any],
-        files: dict[str, tuple[str, bytes, str]] | None = None,
-    ) -> httpx.Response:
-        audio = {"audio": ("clip.wav", _bytes(clip), "audio/wav")}
-        texts = {name: str(value) for name, value in fields.items() if value is not None}
-        return await self._http.post(address, data=texts, files=audio | (files or {}))
+    def wait(self, job_id: str, watch: Callable[[Job], object] | None = None, poll_s: float = 1.0) -> Job:
+        """The job when it has ended. `watch` is shown where it stands, every `poll_s` seconds."""
+        while True:
+            job = self._patience.of_sync(lambda: self.job(job_id))
+            if watch is not None:
+                watch(job)
+            if not job.state.open:
+                return job
+            self._patience.sleep_sync(poll_s)
 
-    async def models(self) -> dict[str, Any]:
-        """GET /models."""
-        models: dict[str, Any] = _checked(await self._http.get("/models")).json()
-        return models
+    def events(self, job_id: str, last_event_id: int | None = None) -> Iterator[JobEvent]:
+        """What the job tells until it ends, clips in upload order; `last_event_id`: only clips behind this position."""
+        return self._each(EventFeed(job_id, last_event_id))
 
+    def results(self, job_id: str) -> Iterator[JobResult]:
+        """The clips that are settled by now, in upload order, read as they are used."""
+        return self._each(ResultFeed(job_id))
 
-def _bytes(file: Path | str | bytes) -> bytes:
-    return file if isinstance(file, bytes) else Path(file).read_bytes()
+    def _done(self, call: Call[Result]) -> Result:
+        return call.result(self._http.send(call.request(self._http)))
 
-
-def _checked(response: httpx.Response) -> httpx.Response:
-    if response.is_success:
-        return response
-    try:
-        body = response.json()
-        told = (body["code"], body["detail"], body["hint"])
-    except (ValueError, KeyError, TypeError):
-        told = ("http_error", f"The answer was {response.status_code}, not from this service?", "")
-    raise ProblemError(response.status_code, *told, retry_after_s=_retry_after_s(response))
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Retry-After in seconds from now, given as such or as a date (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("retry-after", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+    def _each(self, feed: Feed[Result]) -> Iterator[Result]:
+        waits = Waits(self._patience)
+        while not feed.ended:
+            try:
+                with self._http.stream("GET", feed.address, headers=feed.headers, timeout=TIMEOUT) as response:
+                    if not response.is_success:
+                        response.read()
+                    checked(response)
+                    feed.opened()
+                    for data in response.iter_bytes():
+                        for item in feed.items(data):
+                            waits = Waits(self._patience)
+                            yield item
+                feed.closed()
+            except TROUBLE as error:
+                self._patience.sleep_sync(waits.after(error))

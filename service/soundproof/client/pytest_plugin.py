@@ -9,7 +9,6 @@ Each assertion is a certificate of its own, false with probability at most alpha
 the gate's business (docs/qa-pipeline.md).
 """
 
-import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ import httpx
 import pytest
 
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
-from soundproof.client.client import Client, ProblemError
-from soundproof.client.gate.faults import GateFault
-from soundproof.client.gate.patience import Patience
+from soundproof.client.client import Client
+from soundproof.client.patience import Patience
+from soundproof.client.problem import ClientError, ProblemError
 from soundproof.stats.rounding import format_up
 
 # Seconds to wait in all for a busy service, per assertion.
@@ -30,7 +29,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class AssertCertified:
-    """Call it with a WAV file, its true class, and the SNR in dB that it must hold down to; not from async tests."""
+    """Call it with a WAV file, its true class, and the SNR in dB that it must hold down to."""
 
     url: str
 
@@ -42,8 +41,8 @@ class AssertCertified:
         fields = {"label": label, "target_snr_db": snr_db} | fields
         trouble = ""
         try:
-            certificate = asyncio.run(self._certificate(clip, fields))
-        except (ProblemError, GateFault, httpx.HTTPError, OSError) as error:
+            certificate = self._certificate(clip, fields)
+        except (ClientError, httpx.HTTPError, OSError) as error:
             trouble = f"{error.code}: {error}" if isinstance(error, ProblemError) else f"{error}"
         if trouble:  # not where it was caught, or pytest shows both
             pytest.fail(f"{asked}: {trouble}", pytrace=False)
@@ -56,11 +55,11 @@ class AssertCertified:
             pytest.fail(f"{asked}, only at {reach}. {certificate.statement}", pytrace=False)
         return certificate
 
-    async def _certificate(
+    def _certificate(
         self, clip: str | Path | bytes, fields: dict[str, Any]
     ) -> CertifiedCertificate | AbstainedCertificate:
-        async with Client(self.url) as client:
-            return await Patience(total_s=PATIENCE_S).of(lambda: client.certify(clip, **fields), lambda _wait: None)
+        with Client(self.url) as client:
+            return Patience(total_s=PATIENCE_S).of_sync(lambda: client.certify(clip, **fields), lambda _wait: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

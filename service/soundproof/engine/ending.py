@@ -1,7 +1,24 @@
 """Why a run ended without an outcome, as its caller is told."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from soundproof.engine.protocol import Source
-from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerLost
+from soundproof.engine.run import Run
+from soundproof.errors import DeviceMemoryExhausted, EngineStopped, ModelUnavailable, WorkerFault, WorkerLost
+
+log = logging.getLogger("soundproof.engine")
+
+
+@contextmanager
+def failing(run: Run) -> Iterator[None]:
+    """A fault of ours in here fails this run; it must neither hang nor take the worker with it."""
+    try:
+        yield
+    except Exception:
+        log.exception("run %s failed", run.id)
+        run.fail(WorkerFault("The service failed on this request."))
 
 
 def stopped() -> EngineStopped:

@@ -7,7 +7,6 @@ nothing that cannot be sent again, so a lost worker costs time, never an answer.
 import asyncio
 import itertools
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +14,8 @@ from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Admission, Limits, Ticket
 from soundproof.engine.child import WORKER
-from soundproof.engine.ending import given_up, stopped, unavailable
+from soundproof.engine.ending import failing, given_up, stopped, unavailable
+from soundproof.engine.journal import Earlier, Journal
 from soundproof.engine.observer import Observer
 from soundproof.engine.placement import Placement
 from soundproof.engine.protocol import (
@@ -34,7 +34,8 @@ from soundproof.engine.run import Finished, Run
 from soundproof.engine.slot import Share, Slot
 from soundproof.engine.standing import Standing
 from soundproof.engine.trial import Trials
-from soundproof.errors import ModelUnavailable, WorkerFault
+from soundproof.engine.turns import Turns
+from soundproof.errors import ModelUnavailable
 from soundproof.smoothing.plan import Plan
 from soundproof.smoothing.progress import Watch
 
@@ -76,7 +77,7 @@ class Pool:
         self._placement = Placement(self.slots, self._runs, observer.models_evicted)
         self.standing = Standing(self.slots)
         self._trials = Trials(self._placement, self.standing)
-        self._turns: deque[RunId] = deque()  # round robin: whose blocks are next
+        self._turns = Turns()
         self._ids = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -128,21 +129,23 @@ class Pool:
         *,
         begun_anew: bool = False,
         watch: Watch | None = None,
+        journal: Journal | None = None,
+        earlier: Earlier | None = None,
     ) -> Finished:
         """Run `plan` with the model `source` on the clip. Cancelling the awaiting task frees the run's place within one
         chunk.
 
         `dimension`: samples of the prepared clip, for the cost. `begun_anew`: the same request was admitted before and
-        failed for want of its model: it is not refused for want of room. `watch` is told
-        whenever votes come in, on the loop. Raises QueueFull, ModelUnavailable, the
-        AudioErrors of preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
+        failed for want of its model: it is not refused for want of room. `watch` is told whenever votes come in, on the
+        loop; `journal` is told what `earlier` may be made of. Raises QueueFull, ModelUnavailable, the AudioErrors of
+        preparation, WorkerLost, WorkerFault, DeviceMemoryExhausted, EngineStopped.
         """
         # What a gate needs is known from look to look; at first, its selection.
         votes = plan.n0 + (plan.n if plan.target_snr_db is None else 0)
         ticket = Ticket(votes * float(dimension), waveform.samples.nbytes)
         self._admit(ticket, source, begun_anew=begun_anew)
         future = asyncio.get_running_loop().create_future()
-        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch)
+        run = Run(next(self._ids), plan, source, waveform, dimension, ticket, future, watch, journal, earlier)
         finished = await self._ended(run)
         assert isinstance(finished, Finished)  # noqa: S101
         return finished
@@ -170,7 +173,7 @@ class Pool:
     async def _ended(self, run: Run) -> Finished | ClipFacts:
         """What an admitted run comes to."""
         self._runs[run.id] = run
-        self._turns.append(run.id)
+        self._turns.join(run)
         self._observer.admitted(len(self._runs))
         try:
             self._settle()
@@ -186,7 +189,7 @@ class Pool:
     def _remove(self, run: Run) -> None:
         """The only way out, taken once by every admitted run: finished, failed or left by its caller."""
         del self._runs[run.id]
-        self._turns.remove(run.id)
+        self._turns.leave(run)
         self._admission.leave(run.ticket)
         self._observer.admitted(len(self._runs))
         for slot in self.slots:
@@ -217,13 +220,12 @@ class Pool:
 
     def _next(self, slot: Slot, ready: Ready) -> Run | None:
         """The next run in turn that this worker can go on with."""
-        for _ in range(len(self._turns)):
-            run = self._runs[self._turns[0]]
-            self._turns.rotate(-1)
-            suits = slot.shelf.holds(run.source.digest) and run.generator in (None, ready.generators[run.plan.noise])
-            if suits and run.pending and not run.done.done() and self._placement.may_begin(slot, run):
-                return run
-        return None
+
+        def suits(run: Run) -> bool:
+            fits = slot.shelf.holds(run.source.digest) and run.generator in (None, ready.generators[run.plan.noise])
+            return fits and bool(run.pending) and not run.done.done() and self._placement.may_begin(slot, run)
+
+        return self._turns.next(suits)
 
     def _hear(self, slot: Slot, message: FromWorker) -> None:
         match message:
@@ -232,9 +234,10 @@ class Pool:
                 self._deal()
                 return
             case ClipPrepared(run_id, facts, backend, question):
-                if run_id in self._runs:
-                    self._runs[run_id].prepared(facts, backend, question)
-                    self._claim(self._runs[run_id])
+                if run := self._runs.get(run_id):
+                    with failing(run):
+                        run.prepared(facts, backend, question)
+                        self._claim(run)
                 self._deal()  # a gate's first estimation blocks are wanted from now on
                 return
             case RunFailed(run_id, error):
@@ -261,16 +264,13 @@ class Pool:
             self._observer.samples(block.stage.name.lower(), block.samples)
         cost = sum(block.samples for block in voted.blocks) * float(run.dimension)
         run.ticket = self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
-        try:
+        with failing(run):
             run.record(voted.blocks, voted.votes)
             self._claim(run)
             if run.complete and slot.ready:
                 run.finish(slot.ready.device)
                 for each in self.slots:
                     each.finished(run.id)
-        except Exception:  # a fault of ours fails this run; it must neither hang nor take the worker with it
-            log.exception("run %s failed", run.id)
-            run.fail(WorkerFault("The service failed on this request."))
 
     def _claim(self, run: Run) -> None:
         """A gate's next look, or none, is known now, and so is what it still claims."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.admission import Ticket
+from soundproof.engine.journal import Earlier, Journal
 from soundproof.engine.protocol import RunId, Source
 from soundproof.errors import SoundproofError
 from soundproof.smoothing.certification import Abstained, Certification, Certified, Votes
@@ -29,10 +30,13 @@ class Finished:
     run_s: float  # from then to the last vote, the clip's preparation included
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """`pending` blocks have not been handed out; `outstanding` counts those that have and are not answered.
-    `only_prepares`: it ends with the facts, once the clip is prepared; its first block is drawn in vain."""
+    `only_prepares`: it ends with the facts, once the clip is prepared; its first block is drawn in vain.
+
+    Whether the votes of an earlier run of the same plan count is known when a worker has the clip at hand. Until then
+    the blocks that it left are handed out first, and its own behind them."""
 
     id: RunId
     plan: Plan
@@ -42,6 +46,8 @@ class Run:
     ticket: Ticket
     done: "asyncio.Future[Finished | ClipFacts]"
     watch: Watch | None = None
+    journal: Journal | None = None
+    earlier: Earlier | None = None
     only_prepares: bool = False
     admitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
@@ -53,11 +59,14 @@ class Run:
     pending: deque[Block] = field(init=False)
     certification: Certification = field(init=False)
     running: Running | None = field(init=False)
+    _known: dict[Block, Votes] = field(default_factory=dict, init=False)  # of an earlier run, and not counted yet
 
     def __post_init__(self) -> None:
         self.certification = Certification(self.plan)
         self.running = Running(self.plan) if self.watch else None
-        self.pending = deque(self.certification.wanted()[: 1 if self.only_prepares else None])
+        wanted = self.certification.wanted()[: 1 if self.only_prepares else None]
+        voted = {block for block, _ in self.earlier.votes} if self.earlier else set()
+        self.pending = deque(sorted(wanted, key=voted.__contains__))
 
     def hand_out(self, most: int) -> tuple[Block, ...]:
         """The next blocks to work on, at most `most`."""
@@ -81,17 +90,42 @@ class Run:
             return
         if question is not None:
             self.pending.extend(self.certification.ask(question))
+        if self.journal:
+            assert self.generator is not None  # noqa: S101  (a worker was given a block, and the clip with it)
+            self.journal.begun(facts, self.generator, backend)
+        if self.earlier and (self.earlier.generator, self.earlier.backend) == (self.generator, backend):
+            self._known = dict(self.earlier.votes)
+            self._count_known()
 
     def record(self, blocks: tuple[Block, ...], votes: tuple[Votes, ...]) -> None:
         self.outstanding -= len(blocks)
-        for block, result in zip(blocks, votes, strict=True):
-            self.certification.record(block, result)
-            if self.running:
-                self.running.record(block, result)
+        voted = tuple(zip(blocks, votes, strict=True))
+        for block, result in voted:
+            self._count(block, result)
+        if self.journal:
+            self.journal.voted(voted)
         if self.running and self.watch:
             self.watch(self.running.progress)
-        if not self.pending and not self.outstanding:
+        self._count_known()
+
+    def _count(self, block: Block, votes: Votes) -> None:
+        self.certification.record(block, votes)
+        if self.running:
+            self.running.record(block, votes)
+
+    def _count_known(self) -> None:
+        """Votes of an earlier run are in as soon as they are wanted: a gate wants them look by look."""
+        while True:
+            if self._known:
+                known = [block for block in self.pending if block in self._known]
+                self.pending = deque(block for block in self.pending if block not in self._known)
+                for block in known:
+                    self._count(block, self._known.pop(block))
+            if self.pending or self.outstanding:
+                return
             self.pending.extend(self.certification.wanted())
+            if self._known.keys().isdisjoint(self.pending):
+                return
 
     @property
     def complete(self) -> bool:

@@ -44,7 +44,7 @@ class Database:
 
     def __init__(self, url: str, *, patience_s: float = 10.0) -> None:
         """Raises StoreRefused for an URL that names no such database. Nothing is opened yet."""
-        self._url = _checked(url)
+        self._url = checked_url(url)
         self._patience_s = patience_s
         self._pen = Lock()
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
@@ -146,7 +146,8 @@ def _insertion(connection: Connection, table: type[Base]) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def _checked(url: str) -> URL:
+def checked_url(url: str) -> URL:
+    """The URL with the driver that is used. Raises StoreRefused for one that names no store, without showing it."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:  # its own message would show the URL, and a password with it

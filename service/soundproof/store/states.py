@@ -1,27 +1,10 @@
 """The states of clips and jobs, and the ways between them."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from soundproof.job import State
 
-class State(StrEnum):
-    """Of a clip, and of a job.
-
-    A clip is `queued` until it is claimed, `running` while somebody works on it, and settled from then on: `done` with
-    a certificate, `failed` with a problem, or `cancelled` with its job. The state of a job follows from its clips.
-    """
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def open(self) -> bool:
-        """Not settled: there is still something to do."""
-        return self in (State.QUEUED, State.RUNNING)
-
+__all__ = ["EDGES", "Counts", "State", "job_state"]
 
 # Every step that a clip can take. There is no way back from a settled state.
 EDGES = frozenset(

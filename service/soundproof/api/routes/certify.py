@@ -16,7 +16,7 @@ from soundproof.api.fields import CertifyFields, Fields, form_schema
 from soundproof.api.form import read_form
 from soundproof.api.problems import problem_of
 from soundproof.api.sweep_fields import SweepFields
-from soundproof.certificate import AbstainedCertificate, Certificate, CertifiedCertificate
+from soundproof.certificate import Certificate
 from soundproof.sweep import Sweep
 
 T = TypeVar("T")
@@ -59,6 +59,12 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
             200: {
                 "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`. "
                 "With `progress` a stream of events instead.",
+                "headers": {
+                    "Cached": {
+                        "description": "true: this was asked before, and is answered from the store, byte by byte",
+                        "schema": {"type": "string", "enum": ["true", "false"]},
+                    }
+                },
                 "content": {
                     "application/json": {"example": examples.certificate()},
                     "text/event-stream": {"schema": {"type": "string", "description": EVENTS}},
@@ -66,7 +72,7 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
             }
         },
     )
-    async def certify(request: Request) -> CertifiedCertificate | AbstainedCertificate | Response:
+    async def certify(request: Request) -> Response:
         """Draws n0 + n Gaussian noise samples around the clip, in the space that `contract` names, and bounds the
         probability of the class that wins: the radius within which the smoothed classifier cannot change its answer.
 
@@ -75,11 +81,14 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
 
         With `target_snr_db` the question is another: does the answer hold down to this SNR? Votes are drawn until that
         is certified, at most n, and `verdict` says how it ended.
+
+        The same clip, model and plan is the same certificate: asked again, it is answered from the store, byte by byte.
+        A request with `Cache-Control: no-store` is neither answered from there nor kept.
         """
         async with read_form(request, CertifyFields, most_samples) as form:
             if form.fields.progress:
-                return EventSourceResponse(stream(request, await certifier.watched(form)))
-            return await unless_gone(request, certifier.certify(form))
+                return EventSourceResponse(stream(request, await certifier.watched(form, kept=_kept(request))))
+            return (await unless_gone(request, certifier.certify(form, kept=_kept(request)))).response
 
     @routes.post(
         "/certify/sweep",
@@ -95,9 +104,14 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         1 - alpha (Bonferroni). Either all certificates are answered or none.
         """
         async with read_form(request, SweepFields, most_samples) as form:
-            return await unless_gone(request, certifier.sweep(form))
+            return await unless_gone(request, certifier.sweep(form, kept=_kept(request)))
 
     return routes
+
+
+def _kept(request: Request) -> bool:
+    """Cache-Control: no-store (RFC 9111) asks for a certificate that is drawn now and kept nowhere."""
+    return "no-store" not in request.headers.get("cache-control", "").lower()
 
 
 def _body(fields: type[Fields]) -> dict[str, Any]:

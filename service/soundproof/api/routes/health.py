@@ -1,5 +1,6 @@
 """GET /livez, /readyz and /metrics."""
 
+import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -7,9 +8,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from soundproof.api.keeper import Keeper
 from soundproof.api.metrics import Metrics
 from soundproof.api.problems import problem_of
 from soundproof.engine.pool import Pool
+from soundproof.errors import StoreUnavailable
 
 
 class Live(BaseModel):
@@ -20,7 +23,7 @@ class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
 
 
-def router(pool: Pool, metrics: Metrics) -> APIRouter:
+def router(pool: Pool, keeper: Keeper, metrics: Metrics) -> APIRouter:
     routes = APIRouter(tags=["operation"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -29,14 +32,19 @@ def router(pool: Pool, metrics: Metrics) -> APIRouter:
 
     @routes.get("/readyz", summary="Can work make progress?", responses={503: problem_of("not_ready")})
     async def readyz() -> Readiness:
-        """Ready means that a worker has loaded a model and answers, not merely that the process is up."""
-        if pool.obstacle:
-            raise HTTPException(503, f"Not ready: {pool.obstacle}.", {"Retry-After": "2"})
+        """Ready means that a worker has loaded a model and answers, and that the store can be written, not merely that
+        the process is up."""
+        if obstacle := pool.obstacle or await keeper.obstacle():
+            raise HTTPException(503, f"Not ready: {obstacle}.", {"Retry-After": "2"})
         return Readiness()
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def exposition() -> Response:
-        metrics.ready(pool.obstacle is None)
+        obstacle = await keeper.obstacle()
+        metrics.ready(pool.obstacle is None and obstacle is None)
+        metrics.store_up(obstacle is None)
+        with contextlib.suppress(StoreUnavailable):
+            metrics.jobs(await keeper.call(lambda store: store.conservation.tally()))
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes

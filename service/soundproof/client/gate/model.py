@@ -6,16 +6,17 @@ from typing import Any
 
 import httpx
 
-from soundproof.client.client import Client, ProblemError
+from soundproof.client.async_client import AsyncClient
 from soundproof.client.gate.faults import ServiceFault, SuiteFault
-from soundproof.client.gate.patience import Patience
 from soundproof.client.gate.question import Question
 from soundproof.client.gate.suite import Suite
+from soundproof.client.patience import Patience
+from soundproof.client.problem import PatienceOver, ProblemError
 from soundproof.printable import printable
 
 
 async def question_for(  # noqa: PLR0913
-    client: Client,
+    client: AsyncClient,
     name: str | None,
     suite: Suite,
     asked: dict[str, Any],
@@ -30,6 +31,10 @@ async def question_for(  # noqa: PLR0913
     try:
         listed = await patience.of(client.models, tell)
         entry = _entry(listed, name or listed["default"])
+    except httpx.UnsupportedProtocol as error:
+        raise SuiteFault(f"--url: {error}") from error
+    except PatienceOver as error:
+        raise ServiceFault(f"{error}") from error
     except (ProblemError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServiceFault(f"The service does not list its models: {error}") from error
     except (KeyError, TypeError, ValueError) as error:

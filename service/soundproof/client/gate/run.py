@@ -8,14 +8,15 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from soundproof.client.client import Client, ProblemError
+from soundproof.client.async_client import AsyncClient
 from soundproof.client.gate.audio import wav_bytes
 from soundproof.client.gate.faults import ServiceFault, SuiteFault
 from soundproof.client.gate.journal import Journal
-from soundproof.client.gate.patience import Patience
 from soundproof.client.gate.question import Question
 from soundproof.client.gate.result import Result, Trouble, digest_of, key_of
 from soundproof.client.gate.suite import Clip
+from soundproof.client.patience import Patience
+from soundproof.client.problem import PatienceOver, ProblemError
 
 # The service does not take this clip: its audio, or what its own line of the manifest asks.
 _CLIP_STATUSES = frozenset({400, 413, 415, 422})
@@ -28,7 +29,7 @@ _IMPOSSIBLE = "impossible_plan"
 class Run:
     """`watch` is told of every clip that is done, with whether it was known already; `tell`, in words, of waits."""
 
-    client: Client
+    client: AsyncClient
     question: Question
     journal: Journal
     parallel: int = 4
@@ -89,6 +90,8 @@ class Run:
             certificate = await self.patience.of(lambda: self.client.certify(audio, **fields), self.tell)
         except ProblemError as error:
             return Result(**about, problem=self._trouble(clip, error))
+        except PatienceOver as error:
+            raise ServiceFault(f"{error}") from error
         except (httpx.HTTPError, ValidationError) as error:
             raise ServiceFault(f"The answer for {clip.name} cannot be read: {error}") from error
         found = certificate.model_dump(mode="json")

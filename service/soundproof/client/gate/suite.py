@@ -7,8 +7,6 @@
 Paths in a manifest are relative to its folder and stay in it.
 """
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from soundproof.client.gate.faults import SuiteFault
+from soundproof.listing import ListingFault, csv_rows, jsonl_rows
 from soundproof.printable import printable
 
 AUDIO = (".wav", ".wave", ".flac", ".ogg", ".oga", ".aiff", ".aif")
@@ -121,23 +120,12 @@ def _in_list(listed: Path, root: Path) -> Iterator[Clip]:
 def _rows(listed: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every row with the number of its line."""
     try:
-        if listed.suffix == ".csv":
-            with listed.open(newline="", encoding="utf-8-sig") as lines:
-                reader = csv.DictReader(lines)
-                if not {"path", "label"} <= set(reader.fieldnames or ()):
-                    raise SuiteFault(f"{listed} needs a first line with the columns path and label.")
-                for row in reader:
-                    yield reader.line_num, row
-        else:
-            for number, line in enumerate(listed.read_text("utf-8-sig").splitlines(), 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise SuiteFault(f"{listed}, line {number}: not a JSON object.")
-                    yield number, row
-    except json.JSONDecodeError as error:
-        raise SuiteFault(f"{listed}, line {number}: not JSON ({error.msg}).") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with listed.open(newline="", encoding="utf-8-sig") as lines:
+            yield from csv_rows(lines, ("path", "label")) if listed.suffix == ".csv" else jsonl_rows(lines)
+    except ListingFault as fault:
+        where = f"{listed}, line {fault.line}:" if fault.line else str(listed)
+        raise SuiteFault(f"{where} {fault}.") from fault
+    except (OSError, UnicodeDecodeError) as error:
         raise SuiteFault(f"{listed} cannot be read: {error}.") from error
 
 

@@ -1,0 +1,146 @@
+"""Whoever works on jobs: takes clips from the store one after another, and writes down what becomes of each."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from soundproof.api.answers import Answer
+from soundproof.api.certifier import Certifier
+from soundproof.api.fields import CertifyFields
+from soundproof.api.jobs.ledger import ClipLedger
+from soundproof.api.keeper import Keeper
+from soundproof.api.problems import problem_document
+from soundproof.errors import (
+    ClaimLost,
+    EngineStopped,
+    InvalidPlan,
+    QueueFull,
+    SoundproofError,
+    StoreUnavailable,
+    WorkerFault,
+    WorkerLost,
+)
+from soundproof.store.clips import Claim
+from soundproof.store.store import Store
+
+log = logging.getLogger("soundproof.jobs")
+
+T = TypeVar("T")
+
+# A clip that was begun so often and never settled is what ends the service.
+MOST_CLAIMS = 10
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass
+class Runner:
+    """Works on `places` clips at a time. Whatever happens to a clip, it is settled or back in the queue."""
+
+    keeper: Keeper
+    certifier: Certifier
+    places: int
+    _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _tasks: dict[str, set[asyncio.Task[None]]] = field(default_factory=lambda: defaultdict(set), init=False)
+
+    def wake(self) -> None:
+        """There are new clips."""
+        self._news.set()
+
+    def drop(self, job_id: str) -> None:
+        """Stop working on a job, which was cancelled."""
+        for task in self._tasks.get(job_id, ()):
+            task.cancel()
+
+    async def run(self) -> None:
+        """Until cancelled; the clips at hand then go back to the queue, with the votes they have."""
+        try:
+            recovered = await self._done(lambda store: store.clips.recover())
+            if recovered:
+                log.info("%d clips go on where they were left", recovered)
+            places = asyncio.Semaphore(self.places)
+            while True:
+                await places.acquire()
+                claim = await self._next()
+                task = asyncio.create_task(self._serve(claim))
+                self._tasks[claim.job_id].add(task)
+                task.add_done_callback(partial(self._left, claim.job_id, places))
+        finally:
+            left = [task for tasks in self._tasks.values() for task in tasks]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def _left(self, job_id: str, places: asyncio.Semaphore, task: asyncio.Task[None]) -> None:
+        self._tasks[job_id].discard(task)
+        if not self._tasks[job_id]:
+            del self._tasks[job_id]
+        places.release()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a clip of %s was left", job_id, exc_info=error)
+
+    async def _next(self) -> Claim:
+        while True:
+            self._news.clear()
+            claim = await self._done(lambda store: store.clips.claim())
+            if claim is not None:
+                return claim
+            await self._news.wait()
+
+    async def _serve(self, claim: Claim) -> None:
+        """From the claim to the end of the clip, or back."""
+        try:
+            result = await self._result(claim)
+            with contextlib.suppress(ClaimLost):
+                await self._done(result)
+        except (asyncio.CancelledError, EngineStopped):
+            with contextlib.suppress(ClaimLost, StoreUnavailable):  # found again at the next start, if not now
+                await asyncio.shield(self.keeper.call(lambda store: store.clips.release(claim)))
+            raise
+
+    async def _result(self, claim: Claim) -> Callable[[Store], object]:
+        """What is to be written about a clip. Raises EngineStopped."""
+        try:
+            answer = await self._certified(claim)
+        except EngineStopped:
+            raise
+        except SoundproofError as error:
+            problem = problem_document(error)
+        except Exception:  # a fault of ours fails this clip; the job goes on
+            log.exception("clip %d of %s failed", claim.position, claim.job_id)
+            problem = problem_document(WorkerFault("The service failed on this clip."))
+        else:
+            return lambda store: store.clips.finish(claim, answer.document)
+        return lambda store: store.clips.fail(claim, problem)
+
+    async def _certified(self, claim: Claim) -> Answer:
+        if claim.number > MOST_CLAIMS:
+            raise WorkerLost(f"This clip was begun {MOST_CLAIMS} times, and the service ended every time.")
+        try:
+            fields = CertifyFields.model_validate(claim.fields | {"label": claim.label} | claim.overrides)
+        except ValidationError as error:
+            raise InvalidPlan("What was asked of this clip is not taken by this version of the service.") from error
+        ledger = ClipLedger(self.keeper, claim)
+        while True:
+            try:
+                async with ledger.written():
+                    return await self.certifier.certify_kept(fields, claim.audio, ledger)
+            except QueueFull as error:
+                await asyncio.sleep(error.retry_after_s)
+
+    async def _done(self, what: Callable[[Store], T]) -> T:
+        """What the store returns, however long it takes until it can be had."""
+        wait_s = 1.0
+        while True:
+            try:
+                return await self.keeper.call(what)
+            except StoreUnavailable as error:
+                log.warning("jobs wait for the store: %s", error.detail)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
