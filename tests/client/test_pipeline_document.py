@@ -12,13 +12,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from tests.conftest import ROOT, YES, Service
 
 from soundproof import gate_commands
 from soundproof.client.gate.decision import Outcome
 from soundproof.client.gate.journal import read_run
-
-yaml = pytest.importorskip("yaml")
 
 TEXT = (ROOT / "docs" / "qa-pipeline.md").read_text()
 SPEECH = ROOT.parent / "shared" / "data" / "speech_commands" / "clips"

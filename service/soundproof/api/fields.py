@@ -109,41 +109,20 @@ class CertifyFields(ClipFields):
     )
 
 
-WAV = {
-    "type": "string",
-    "format": "binary",
-    "description": "WAV: PCM of 16, 24 or 32 bits or 32-bit float, mono or stereo, at an allowed sample rate",
-}
-
-
 def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI schema of a form with one clip, with the ranges that validation applies."""
-    schema = files_and_fields({"audio": WAV}, fields)
-    return schema | {"required": ["audio", *schema.get("required", [])]}
-
-
-def job_schema(fields: type[BaseModel]) -> dict[str, Any]:
-    """That of a form with many clips."""
-    files: dict[str, Any] = {
-        "audio": {"type": "array", "items": WAV, "description": "a part for each clip, which has the file's name"},
-        "archive": {"type": "string", "format": "binary", "description": "instead: a zip, tar or tar.gz of clips"},
-        "manifest": {
-            "type": "string",
-            "format": "binary",
-            "description": "CSV or JSON lines: path, label and fields of single clips; the job is what it lists",
-        },
-    }
-    return files_and_fields(files, fields) | {"anyOf": [{"required": ["audio"]}, {"required": ["archive"]}]}
-
-
-def files_and_fields(files: dict[str, Any], fields: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI schema of a form, with the ranges that validation applies."""
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
     definitions = schema.pop("$defs", {})
-    properties = {
-        name: _inlined(property_, definitions) for name, property_ in {**files, **schema["properties"]}.items()
+    audio = {
+        "type": "string",
+        "format": "binary",
+        "description": "WAV: PCM of 16, 24 or 32 bits or 32-bit float, mono or stereo, at an allowed sample rate",
     }
-    found = {"type": "object", "properties": properties, "additionalProperties": False}
-    return found | ({"required": schema["required"]} if "required" in schema else {})
+    properties = {"audio": audio, **schema["properties"]}
+    required = ["audio", *schema.get("required", [])]
+    for name, property_ in properties.items():
+        properties[name] = _inlined(property_, definitions)
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

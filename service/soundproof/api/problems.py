@@ -51,12 +51,16 @@ TABLE: dict[type[SoundproofError], tuple[int, str]] = {
 
 # What the framework raises itself: status -> code, title, hint.
 FRAMEWORK: dict[int, tuple[str, str, str]] = {
-    400: ("bad_request", "Bad request", "Send multipart/form-data with one file part named audio."),
+    400: ("bad_request", "Bad request", "Send multipart/form-data; GET /docs says with which parts."),
     404: ("not_found", "Not found", "GET /openapi.json lists what there is."),
     405: ("method_not_allowed", "Method not allowed", "The Allow header names the methods of this address."),
     408: ("request_timeout", "Request timeout", "Send the whole body faster."),
     413: ("body_too_large", "Body too large", "Send less: 16-bit mono at the model's rate, fewer clips."),
-    415: ("unsupported_media_type", "Unsupported media type", "Send multipart/form-data with one part named audio."),
+    415: (
+        "unsupported_media_type",
+        "Unsupported media type",
+        "Send multipart/form-data; GET /docs says with which parts.",
+    ),
     422: ("invalid_request", "Invalid request", ""),
     503: ("not_ready", "Not ready", "Try again in a few seconds; GET /readyz says when."),
 }

@@ -117,6 +117,7 @@ TARS = {
     "endless size": (header(b"a", b"0", b"\x80" + b"\xff" * 11) + END, "ends early"),
     "giant pax header": (header(b"p", b"x", 1 << 33) + END, "has a header of more than 65,536 bytes"),
     "giant long name": (header(b"p", b"L", 1 << 33) + END, "has a header of more than 65,536 bytes"),
+    "pax of many records": (pax(b"4 =\n" * 65) + FILE + END, "has a pax header of more than 64 records"),
     "pax of digits": (pax(b"1" * 60_000) + FILE + END, "has a pax header that cannot be read"),
     "pax of nothing": (pax(b"0 a=b\n") + FILE + END, "has a pax header that cannot be read"),
     "pax with no key": (pax(b"7 abcd\n") + FILE + END, "has a pax header that cannot be read"),

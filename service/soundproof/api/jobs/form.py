@@ -76,7 +76,8 @@ def job_form_schema() -> dict[str, Any]:
         },
     }
     properties = files | {name: field for name, field in schema["properties"].items() if name != AUDIO}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    either = [{"required": [AUDIO]}, {"required": [ARCHIVE]}]
+    return {"type": "object", "properties": properties, "additionalProperties": False, "oneOf": either}
 
 
 class _SpooledFile(UploadFile):

@@ -7,7 +7,6 @@ to what tarfile makes of sound archives.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Protocol
 
 from soundproof.api.jobs.budget import Budget
@@ -82,9 +81,7 @@ def _description(header: TarHeader, stream: "_Stream") -> dict[bytes, bytes]:
         return {}
     if header.kind == GNU_NAME:
         return {_PATH: content.split(b"\0", 1)[0]}
-    records = dict(islice(_records(content), MOST_RECORDS + 1))
-    if len(records) > MOST_RECORDS:
-        raise archive_fault(f"has a pax header of more than {MOST_RECORDS} records")
+    records = dict(_records(content))
     if any(keyword.startswith(_SPARSE) for keyword in records):
         raise archive_fault("has a sparse file; only regular files are taken")
     described = {keyword: records[keyword] for keyword in (_PATH, _SIZE) if keyword in records}
@@ -98,8 +95,11 @@ def _description(header: TarHeader, stream: "_Stream") -> dict[bytes, bytes]:
 
 def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The records of a pax header: "LENGTH KEYWORD=VALUE\\n", where the length counts all of it."""
-    at = 0
+    at = number = 0
     while at < len(content):
+        number += 1
+        if number > MOST_RECORDS:
+            raise archive_fault(f"has a pax header of more than {MOST_RECORDS} records")
         digits, space, _ = content[at : at + _MOST_DIGITS].partition(b" ")
         length = int(digits) if digits.isdigit() else 0
         record = content[at : at + length]

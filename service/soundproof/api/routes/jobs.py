@@ -7,8 +7,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
-from soundproof.api.fields import ClipFields, job_schema
-from soundproof.api.jobs.intake import JobLimits, read_job
+from soundproof.api.jobs.intake import JobLimits, job_form_schema, read_job
 from soundproof.api.jobs.runner import Runner
 from soundproof.api.jobs.streams import events, lines
 from soundproof.api.jobs.view import job_document
@@ -41,7 +40,7 @@ def router(keeper: Keeper, runner: Runner, limits: JobLimits, most_open_clips: i
         status_code=202,
         summary="Certify many clips",
         openapi_extra={
-            "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": job_schema(ClipFields)}}},
+            "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": job_form_schema()}}},
             "parameters": [
                 {
                     "name": "Idempotency-Key",
