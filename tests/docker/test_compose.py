@@ -58,7 +58,7 @@ def test_every_container_is_checked_for_health(name: str) -> None:
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - OURS)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - OURS))
 def test_an_image_of_others_is_pinned_by_tag_and_digest(name: str) -> None:
     assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", SERVICES[name]["image"])
 
