@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from tests.api.attack import metric
 from tests.audio.wav_bytes import encode_pcm16
 from tests.conftest import TINY_SAMPLES, YES, Service
 
@@ -174,18 +175,18 @@ def test_models_say_what_is_served(service: Service) -> None:
 
 
 def test_metrics_count_requests_samples_and_outcomes(service: Service) -> None:
-    def value(name: str) -> float:
-        with service.client() as client:
-            lines = client.get("/metrics").text.splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+    def votes() -> float:
+        return metric(service, "soundproof_noise_samples_total", stage="estimation")
 
-    estimated = value('soundproof_noise_samples_total{stage="estimation"}')
-    certified = value('soundproof_certifications_total{contract="waveform",outcome="certified"}')
+    def certificates() -> float:
+        return metric(service, "soundproof_certifications_total", contract="waveform", outcome="certified")
+
+    estimated, certified = votes(), certificates()
     certify(service, sigma=0.01, n=300)
-    assert value('soundproof_noise_samples_total{stage="estimation"}') == estimated + 300
-    assert value('soundproof_certifications_total{contract="waveform",outcome="certified"}') == certified + 1
-    assert value("soundproof_queue_depth") == 0
-    assert value("soundproof_ready") == 1
+    assert votes() == estimated + 300
+    assert certificates() == certified + 1
+    assert metric(service, "soundproof_queue_depth") == 0
+    assert metric(service, "soundproof_ready") == 1
 
 
 def test_unknown_addresses_do_not_make_new_metrics(service: Service) -> None:

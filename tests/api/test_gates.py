@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.api.attack import metric
 from tests.api.test_certify import CLIP, certify
 from tests.audio.wav_bytes import encode_pcm16
 from tests.conftest import TINY_SAMPLES, YES, Service, serving
@@ -17,7 +18,7 @@ from soundproof.client import AsyncClient
 
 # The tiny model's clip has RMS 1: a perturbation of `reach` sigmas.
 NORM = math.sqrt(TINY_SAMPLES)
-ESTIMATION_SAMPLES = 'soundproof_noise_samples_total{stage="estimation"}'
+VOTES = "soundproof_noise_samples_total"
 
 
 def target_of(reach: float, sigma: float) -> float:
@@ -32,18 +33,12 @@ def refused(service: Service, clip: bytes = CLIP, **fields: Any) -> dict[str, An
     return problem
 
 
-def metric(service: Service, name: str) -> float:
-    with service.client() as client:
-        lines = client.get("/metrics").text.splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
-
-
 def outcomes(service: Service, outcome: str) -> float:
-    return metric(service, f'soundproof_certifications_total{{contract="waveform",outcome="{outcome}"}}')
+    return metric(service, "soundproof_certifications_total", contract="waveform", outcome=outcome)
 
 
 def test_a_target_that_holds_is_certified_with_few_votes(service: Service) -> None:
-    drawn, before = metric(service, ESTIMATION_SAMPLES), outcomes(service, "certified")
+    drawn, before = metric(service, VOTES, stage="estimation"), outcomes(service, "certified")
     target = target_of(2.0, 0.01)
     certificate = certify(service, sigma=0.01, target_snr_db=target, label="class-0")
     assert (certificate["outcome"], certificate["verdict"]) == ("certified", "certified")
@@ -56,7 +51,7 @@ def test_a_target_that_holds_is_certified_with_few_votes(service: Service) -> No
     assert certificate["correct"] is (certificate["prediction"]["label"] == "class-0")
     assert certificate["file_domain"]["radius"] < certificate["radius"]
     assert certificate["certificate_id"] == content_id(certificate)
-    assert metric(service, ESTIMATION_SAMPLES) == drawn + 361
+    assert metric(service, VOTES, stage="estimation") == drawn + 361
     assert outcomes(service, "certified") == before + 1
 
 

@@ -103,6 +103,7 @@ async def test_what_nobody_expected_is_a_problem_that_tells_nothing_but_is_logge
     assert record.exc_info[1] is error
     labels = {"route": "/", "method": "GET", "status": "500"}
     assert metrics.registry.get_sample_value("soundproof_http_requests_total", labels) == 1
+    assert metrics.registry.get_sample_value("soundproof_problems_total", {"code": "internal_error"}) == 1
 
 
 REQUESTS: dict[int, dict[str, Any]] = {

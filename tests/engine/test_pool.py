@@ -34,14 +34,24 @@ class Watch:
         self.votes = 0
         self.losses = 0
         self.depth = 0
+        self.halvings = 0
         self.loads: list[str] = []
         self.evictions = 0
         self.most_held_bytes = 0
         self.heard = asyncio.Event()
 
-    def samples(self, stage: str, count: int) -> None:
+    def samples(self, plan: Plan, stage: str, count: int) -> None:
         self.votes += count
         self.heard.set()
+
+    def dealt(self, blocks: int, room: int) -> None:
+        assert 0 < blocks <= room
+
+    def answered(self, device: str, seconds: float) -> None:
+        assert seconds >= 0
+
+    def memory_halved(self, device: str) -> None:
+        self.halvings += 1
 
     def worker_lost(self) -> None:
         self.losses += 1
@@ -290,6 +300,7 @@ async def test_scarce_memory_halves_the_chunk_and_the_outcome_is_the_same(
         scarce = await pool.certify(plan, source, waveform, SAMPLES)
     assert scarce.outcome == roomy.outcome
     assert watch.losses == 0
+    assert watch.halvings > 0
 
 
 async def test_memory_that_holds_nothing_restarts_the_worker_which_then_goes_on(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.engine.simulated import plan, source
 
-from soundproof.engine.protocol import Link, Unload
+from soundproof.engine.protocol import Halved, Link, Unload
 from soundproof.engine.worker import Worker, _Run
 from soundproof.nets import folder
 from soundproof.smoothing import voting
@@ -34,7 +34,8 @@ def test_a_model_that_takes_much_memory_gets_smaller_chunks_and_the_others_do_no
     probed: list[int] = []
     monkeypatch.setattr(voting, "vote_all", vote_all)
     monkeypatch.setattr(folder, "hold_to_independence", lambda _model, _device, size: probed.append(size))
-    worker = Worker(cast(Link, None), torch.device("cpu"), Lanes(1))
+    told: list[object] = []
+    worker = Worker(cast(Link, SimpleNamespace(send=told.append)), torch.device("cpu"), Lanes(1))
     model = cast(folder.Model, SimpleNamespace(most_clips=lambda _device: 16))
     large, small = (_Run(plan(source(name, 1)), cast(Contract, None), torch.zeros(1)) for name in ("large", "small"))
     for run in (large, small):
@@ -43,5 +44,6 @@ def test_a_model_that_takes_much_memory_gets_smaller_chunks_and_the_others_do_no
         worker._vote(run, ())
     assert probed == [8, 4]  # a model was held to its promise at the first size only
     assert chunks == [("large", 4), ("small", 16), ("large", 4)]
+    assert told == [Halved(), Halved()]  # from 16 to 8 to 4
     worker._do(Unload(large.plan.model_digest))
     assert worker.smaller_chunks == {}

@@ -14,7 +14,7 @@ from soundproof.api.catalog import Entry
 from soundproof.api.events import Event, ProgressEvent
 from soundproof.api.fields import CertifyFields, Fields
 from soundproof.api.form import Form
-from soundproof.api.metrics import Metrics
+from soundproof.api.metrics import UNKNOWN_MODEL, Metrics
 from soundproof.api.planning import check_label, plan_for
 from soundproof.api.registry import Registry
 from soundproof.api.sweep_fields import SweepFields
@@ -125,22 +125,28 @@ class Certifier:
     @asynccontextmanager
     async def _counted(self, fields: CertifyFields) -> AsyncIterator[Callable[[Answer], Answer]]:
         """Tells the metrics how a certification ended."""
+        catalog = self.registry.catalog
+        name = fields.model or catalog.default
+        model = name if name in catalog.entries else UNKNOWN_MODEL
         contract = fields.contract.value
 
         def counted(answer: Answer) -> Answer:
-            self.metrics.certification(contract, answer.certificate.verdict or answer.certificate.outcome)
+            certificate = answer.certificate
+            self.metrics.certification(model, contract, certificate.verdict or certificate.outcome)
+            if certificate.snr_cert_db is not None:
+                self.metrics.snr(model, certificate.snr_cert_db)
             return answer
 
         try:
             yield counted
         except (asyncio.CancelledError, GeneratorExit):
-            self.metrics.certification(contract, "cancelled")
+            self.metrics.certification(model, contract, "cancelled")
             raise
         except (EngineError, ModelRefused, ModelUnavailable):
-            self.metrics.certification(contract, "failed")
+            self.metrics.certification(model, contract, "failed")
             raise
         except SoundproofError:
-            self.metrics.certification(contract, "refused")
+            self.metrics.certification(model, contract, "refused")
             raise
 
     async def _answer(self, fields: CertifyFields, clip: Clip, manner: Manner) -> Answer:
@@ -181,7 +187,7 @@ class Certifier:
             journal=manner.ledger,
             earlier=manner.ledger.resume(plan) if manner.ledger else None,
         )
-        self.metrics.computed(finished.queue_s, finished.run_s)
+        self.metrics.computed(finished)
         circumstances = Circumstances(
             audio_sha256=clip.audio_sha256,
             generator=finished.generator,
@@ -196,7 +202,10 @@ class Certifier:
             ),
         )
         issued = issue(plan, manifest, finished.facts, finished.outcome, circumstances)
-        return await (self.answers.keep if manner.kept else self.answers.unkept)(issued, key)
+        if not manner.kept:
+            return await self.answers.unkept(issued, key)
+        with self.metrics.storing():
+            return await self.answers.keep(issued, key)
 
     async def _read(self, audio: UploadFile, fields: Fields) -> Clip:
         """What an upload holds, once the model and the label are known to be there."""

@@ -1,17 +1,28 @@
 """All metric names, in one place. Labels come from closed sets only, so their number is bounded."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from soundproof.api.gpus import GpuUse
+from soundproof.engine.run import Finished
+from soundproof.engine.vitals import Vitals
 from soundproof.job import State
+from soundproof.smoothing.plan import Plan
 from soundproof.store.tally import Tally
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 LOAD_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 RUN_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 20, 30, 60, 120, 300)
+STORE_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+SNR_DB = tuple(range(-10, 85, 5))
+# Of requests for a model that is not served. No model has that name: parentheses are not allowed in one.
+UNKNOWN_MODEL = "(unknown)"
 
 
 class Metrics:
@@ -35,8 +46,18 @@ class Metrics:
         self._certifications = Counter(
             "soundproof_certifications",
             "Certifications by outcome: certified, abstained, refuted, undecided, refused, failed, cancelled",
-            ["contract", "outcome"],
+            ["model", "contract", "outcome"],
             registry=registry,
+        )
+        self._snr = Histogram(
+            "soundproof_snr_cert_db",
+            "SNR down to which an answer is certified, in dB; lower is stronger",
+            ["model"],
+            registry=registry,
+            buckets=SNR_DB,
+        )
+        self._problems = Counter(
+            "soundproof_problems", "Requests answered with a problem, by its code", ["code"], registry=registry
         )
         self._cache_hits = Counter(
             "soundproof_cache_hits", "Certifications answered with a certificate from the store", registry=registry
@@ -69,8 +90,68 @@ class Metrics:
             registry=registry,
             buckets=RUN_SECONDS,
         )
-        self._samples = Counter("soundproof_noise_samples", "Noise samples voted on", ["stage"], registry=registry)
+        self._prepare_seconds = Histogram(
+            "soundproof_certification_prepare_seconds",
+            "Of it, until the worker had the clip as its model hears it",
+            registry=registry,
+            buckets=RUN_SECONDS,
+        )
+        self._sampling_seconds = Histogram(
+            "soundproof_certification_sampling_seconds",
+            "Of it, from then to the last vote",
+            registry=registry,
+            buckets=RUN_SECONDS,
+        )
+        self._store_seconds = Histogram(
+            "soundproof_certification_store_seconds",
+            "Time to sign a certificate and keep it in the store",
+            registry=registry,
+            buckets=STORE_SECONDS,
+        )
+        self._samples = Counter(
+            "soundproof_noise_samples", "Noise samples voted on", ["model", "contract", "stage"], registry=registry
+        )
         self._depth = Gauge("soundproof_queue_depth", "Certifications admitted and not finished", registry=registry)
+        self._waiting = Gauge(
+            "soundproof_queue_waiting",
+            "Of those, the ones that wait for a worker",
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "soundproof_queue_oldest_seconds", "How long the first of these has waited", registry=registry
+        )
+        self._blocks = Counter(
+            "soundproof_worker_blocks", "Blocks of noise samples in messages to workers", registry=registry
+        )
+        self._room = Counter(
+            "soundproof_worker_blocks_room", "Blocks that those messages had room for", registry=registry
+        )
+        self._busy = Counter(
+            "soundproof_worker_busy_seconds", "Time a worker spent on votes", ["device"], registry=registry
+        )
+        self._up = Gauge("soundproof_worker_up", "1 when the worker takes work", ["device"], registry=registry)
+        self._heartbeat = Gauge(
+            "soundproof_worker_heartbeat_age_seconds",
+            "Time since a worker that starts or has work was last heard of; 0 when it has none",
+            ["device"],
+            registry=registry,
+        )
+        self._halvings = Counter(
+            "soundproof_memory_halvings",
+            "Chunks that the device's memory did not hold, halved from then on",
+            ["device"],
+            registry=registry,
+        )
+        self._device_used = Gauge(
+            "soundproof_device_memory_used_bytes", "Memory of a GPU in use, by whomever", ["device"], registry=registry
+        )
+        self._device_memory = Gauge("soundproof_device_memory_bytes", "Memory of a GPU", ["device"], registry=registry)
+        self._device_busy = Gauge(
+            "soundproof_device_utilization_ratio",
+            "Share of time in which it computed",
+            ["device"],
+            registry=registry,
+        )
         self._losses = Counter(
             "soundproof_worker_losses", "Workers that ended without being told to", registry=registry
         )
@@ -103,8 +184,16 @@ class Metrics:
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
-    def certification(self, contract: str, outcome: str) -> None:
-        self._certifications.labels(contract, outcome).inc()
+    def problem(self, code: str) -> None:
+        """A request was answered with this one; codes are those of api/problems.py."""
+        self._problems.labels(code).inc()
+
+    def certification(self, model: str, contract: str, outcome: str) -> None:
+        """`model`: a name of the catalogue, else UNKNOWN_MODEL."""
+        self._certifications.labels(model, contract, outcome).inc()
+
+    def snr(self, model: str, snr_cert_db: float) -> None:
+        self._snr.labels(model).observe(snr_cert_db)
 
     def cache_hit(self) -> None:
         self._cache_hits.inc()
@@ -121,15 +210,50 @@ class Metrics:
     def verification(self, result: str) -> None:
         self._verifications.labels(result).inc()
 
-    def computed(self, queue_s: float, run_s: float) -> None:
-        self._queue_seconds.observe(queue_s)
-        self._run_seconds.observe(run_s)
+    def computed(self, finished: Finished) -> None:
+        self._queue_seconds.observe(finished.queue_s)
+        self._run_seconds.observe(finished.run_s)
+        self._prepare_seconds.observe(finished.prepare_s)
+        self._sampling_seconds.observe(finished.run_s - finished.prepare_s)
+
+    def storing(self) -> AbstractContextManager[object]:
+        """Around the keeping of one certificate."""
+        return self._store_seconds.time()
+
+    def vitals(self, vitals: Vitals) -> None:
+        """How the engine stands now."""
+        self._waiting.set(vitals.waiting)
+        self._oldest.set(vitals.oldest_waiting_s)
+        for worker in vitals.workers:
+            self._up.labels(worker.device).set(worker.up)
+            self._heartbeat.labels(worker.device).set(worker.silent_s)
+            self._busy.labels(worker.device)  # counted from 0, not from the first event
+            self._halvings.labels(worker.device)
+
+    def gpus(self, uses: Sequence[GpuUse]) -> None:
+        """What the GPUs say now; one that cannot be asked is not told of."""
+        for gauge in (self._device_used, self._device_memory, self._device_busy):
+            gauge.clear()
+        for use in uses:
+            self._device_used.labels(use.device).set(use.memory_used_bytes)
+            self._device_memory.labels(use.device).set(use.memory_bytes)
+            self._device_busy.labels(use.device).set(use.utilization)
 
     def ready(self, ready: bool) -> None:
         self._ready.set(ready)
 
-    def samples(self, stage: str, count: int) -> None:
-        self._samples.labels(stage).inc(count)
+    def samples(self, plan: Plan, stage: str, count: int) -> None:
+        self._samples.labels(plan.model, plan.contract.value, stage).inc(count)
+
+    def dealt(self, blocks: int, room: int) -> None:
+        self._blocks.inc(blocks)
+        self._room.inc(room)
+
+    def answered(self, device: str, seconds: float) -> None:
+        self._busy.labels(device).inc(seconds)
+
+    def memory_halved(self, device: str) -> None:
+        self._halvings.labels(device).inc()
 
     def worker_lost(self) -> None:
         self._losses.inc()

@@ -7,7 +7,7 @@ import uuid
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soundproof.api.metrics import Metrics
-from soundproof.api.problems import CLIENT_GONE
+from soundproof.api.problems import CLIENT_GONE, INTERNAL, TOLD
 
 log = logging.getLogger("soundproof.access")
 
@@ -39,10 +39,12 @@ class Observe:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            status = 500
+            status, _, scope[TOLD], *_ = INTERNAL
             raise
         finally:
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", UNMATCHED)
             self._metrics.request(route, scope["method"], status, seconds)
+            if told := scope.get(TOLD):
+                self._metrics.problem(told)
             log.info("%s %s %d %.3f s %s", scope["method"], route, status, seconds, request_id)

@@ -17,6 +17,8 @@ from soundproof.errors import QueueFull, SoundproofError
 log = logging.getLogger("soundproof.api")
 
 MEDIA_TYPE = "application/problem+json"
+# Of a request's scope: the code of the problem that it was answered with, for api/observe.py to count.
+TOLD = "soundproof.problem"
 # What nobody reads: the client is gone. Counted, never sent.
 CLIENT_GONE = 499
 
@@ -136,9 +138,11 @@ def problem_for(request: Request, error: Exception) -> Problem:
     """An error as it is told where the status line has been sent already."""
     request_id = request.scope.get("soundproof.request_id", "")
     if isinstance(error, SoundproofError):
+        request.scope[TOLD] = error.code
         return Problem(**problem_document(error), request_id=request_id)
     log.error("request %s failed", request_id, exc_info=error)
     status, title, code, detail, hint = INTERNAL
+    request.scope[TOLD] = code
     return Problem(
         type=f"urn:soundproof:problem:{code}",
         title=title,
@@ -161,6 +165,7 @@ def problem(  # noqa: PLR0913
     faults: list[FieldFault] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
+    request.scope[TOLD] = code
     body = Problem(
         type=f"urn:soundproof:problem:{code}",
         title=title,

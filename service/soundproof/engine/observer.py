@@ -2,12 +2,23 @@
 
 from typing import Protocol
 
+from soundproof.smoothing.plan import Plan
+
 
 class Observer(Protocol):
     """api/metrics.py counts it; tests wait for it."""
 
-    def samples(self, stage: str, count: int) -> None:
-        """`count` votes of `stage` arrived."""
+    def samples(self, plan: Plan, stage: str, count: int) -> None:
+        """`count` votes of `stage` arrived, for a run of that plan."""
+
+    def dealt(self, blocks: int, room: int) -> None:
+        """A message with so many blocks went to a worker, which takes `room` of them in one."""
+
+    def answered(self, device: str, seconds: float) -> None:
+        """A message of votes came back; `seconds`: for which the worker on that device had worked on it."""
+
+    def memory_halved(self, device: str) -> None:
+        """The device's memory did not hold a chunk; its worker goes on with half of it."""
 
     def worker_lost(self) -> None:
         """A worker ended that was not told to."""

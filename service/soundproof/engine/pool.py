@@ -21,6 +21,7 @@ from soundproof.engine.placement import Placement
 from soundproof.engine.protocol import (
     ClipPrepared,
     FromWorker,
+    Halved,
     Load,
     Loaded,
     Ready,
@@ -35,6 +36,7 @@ from soundproof.engine.slot import Share, Slot
 from soundproof.engine.standing import Standing
 from soundproof.engine.trial import Trials
 from soundproof.engine.turns import Turns
+from soundproof.engine.vitals import Vitals
 from soundproof.errors import ModelUnavailable
 from soundproof.smoothing.plan import Plan
 from soundproof.smoothing.progress import Watch
@@ -62,14 +64,7 @@ class Pool:
         worker_command: tuple[str, ...] = WORKER,
     ) -> None:
         self.slots = [
-            Slot(
-                device,
-                share=share,
-                hear=self._hear,
-                lost=self._lost,
-                command=worker_command,
-            )
-            for device in devices
+            Slot(device, share=share, hear=self._hear, lost=self._lost, command=worker_command) for device in devices
         ]
         self._observer = observer
         self._admission = Admission(limits, cost_per_second=FIRST_GUESS * len(devices))
@@ -186,6 +181,10 @@ class Pool:
         """Why no work can make progress now; None when it can."""
         return self.standing.obstacle(self._placement.offered)
 
+    @property
+    def vitals(self) -> Vitals:
+        return Vitals.of(self.slots, self._runs.values())
+
     def _remove(self, run: Run) -> None:
         """The only way out, taken once by every admitted run: finished, failed or left by its caller."""
         del self._runs[run.id]
@@ -209,7 +208,7 @@ class Pool:
         """Fill every worker's hand, one message per run in turn."""
         for slot in self.slots:
             while slot.ready and len(slot.inflight) < DEPTH and (run := self._next(slot, slot.ready)):
-                slot.give(run, slot.ready.blocks_per_message)
+                self._observer.dealt(*slot.give(run))
         self._placement.spread()
 
     def _fail_hopeless(self) -> None:
@@ -233,6 +232,8 @@ class Pool:
                 self._record(slot, message)
                 self._deal()
                 return
+            case Halved():
+                self._observer.memory_halved(slot.device)
             case ClipPrepared(run_id, facts, backend, question):
                 if run := self._runs.get(run_id):
                     with failing(run):
@@ -257,11 +258,12 @@ class Pool:
 
     def _record(self, slot: Slot, voted: Voted) -> None:
         seconds = slot.answered(voted.run, voted.blocks)
+        self._observer.answered(slot.device, seconds)
         run = self._runs.get(voted.run)
         if run is None:
             return
         for block in voted.blocks:
-            self._observer.samples(block.stage.name.lower(), block.samples)
+            self._observer.samples(run.plan, block.stage.name.lower(), block.samples)
         cost = sum(block.samples for block in voted.blocks) * float(run.dimension)
         run.ticket = self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
         with failing(run):

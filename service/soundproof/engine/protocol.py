@@ -144,7 +144,12 @@ class Exhausted:
     """Not even the smallest chunk fits in the device's memory; the worker ends after this."""
 
 
-FromWorker = Ready | Loaded | Refused | ClipPrepared | Voted | RunFailed | Exhausted
+@dataclass(frozen=True)
+class Halved:
+    """The device's memory did not hold a chunk; the work in hand goes on with half of it."""
+
+
+FromWorker = Ready | Loaded | Refused | ClipPrepared | Voted | RunFailed | Exhausted | Halved
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:

@@ -28,6 +28,7 @@ class Finished:
     backend: str  # what computed the votes
     queue_s: float  # from admission to the first block handed to a worker, its model's loading included
     run_s: float  # from then to the last vote, the clip's preparation included
+    prepare_s: float = 0.0  # of it, until a worker had the clip at hand
 
 
 @dataclass(eq=False)
@@ -51,6 +52,7 @@ class Run:
     only_prepares: bool = False
     admitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
+    prepared_at: float | None = None
     facts: ClipFacts | None = None
     backend: str = ""
     generator: str | None = None  # fixed by the first worker: the noise of one run comes from one generator
@@ -84,6 +86,7 @@ class Run:
     def prepared(self, facts: ClipFacts, backend: str, question: Question | None) -> None:
         """A worker has the clip at hand. What a gate asks of it is settled by the first that says so."""
         self.facts, self.backend = facts, backend
+        self.prepared_at = self.prepared_at or time.monotonic()
         if self.only_prepares:
             if not self.done.done():
                 self.done.set_result(facts)
@@ -136,7 +139,7 @@ class Run:
         if self.done.done():
             return
         assert self.facts is not None  # noqa: S101  (sent before any vote)
-        assert self.started_at is not None  # noqa: S101
+        assert self.started_at is not None and self.prepared_at is not None  # noqa: S101, PT018
         assert self.generator is not None  # noqa: S101
         now = time.monotonic()
         self.done.set_result(
@@ -148,6 +151,7 @@ class Run:
                 backend=self.backend,
                 queue_s=self.started_at - self.admitted_at,
                 run_s=now - self.started_at,
+                prepare_s=self.prepared_at - self.started_at,
             )
         )
 

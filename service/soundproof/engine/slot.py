@@ -14,6 +14,7 @@ from soundproof.engine.protocol import (
     Exhausted,
     Forget,
     FromWorker,
+    Halved,
     Load,
     Loaded,
     Ready,
@@ -130,7 +131,8 @@ class Slot:
                 case Exhausted():
                     self.exhausted = True
             self._hear(self, message)
-            self._left_in_hand = None  # whatever it was, the worker is done with it
+            if not isinstance(message, Halved):
+                self._left_in_hand = None  # whatever it was, the worker is done with it
             self._heard_at = time.monotonic()
 
     def _forget_everything(self) -> None:
@@ -172,15 +174,19 @@ class Slot:
         self.shelf.remove(digest)
         self._child.send(Unload(digest))
 
-    def give(self, run: Run, most: int) -> None:
-        """Hand the next blocks of `run` to the worker, which holds its model, and the clip before its first."""
+    def give(self, run: Run) -> tuple[int, int]:
+        """Hand the next blocks of `run` to the worker, which holds its model, and the clip before its first. How many
+        there were, and how many the worker takes at once."""
         assert self._child is not None and self.ready is not None  # noqa: S101, PT018
         if run.id not in self._begun:
             self._begun[run.id] = run.source.digest
             self._child.send(Begin(run.id, run.plan, run.waveform))
         run.generator = self.ready.generators[run.plan.noise]
         self.shelf.use(run.source.digest)
-        self._hand(Work(run.id, run.hand_out(most)))
+        most = self.ready.blocks_per_message
+        blocks = run.hand_out(most)
+        self._hand(Work(run.id, blocks))
+        return len(blocks), most
 
     def _hand(self, message: Load | Work) -> None:
         assert self._child is not None  # noqa: S101

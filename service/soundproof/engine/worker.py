@@ -23,6 +23,7 @@ from soundproof.engine.protocol import (
     ClipPrepared,
     Exhausted,
     Forget,
+    Halved,
     Link,
     Load,
     Loaded,
@@ -178,6 +179,7 @@ class Worker:
                 if chunk_samples == 1:
                     raise _MemoryExhausted from error
             self.smaller_chunks[digest] = chunk_samples // 2
+            self.link.send(Halved())
             log.warning(
                 "out of memory on %s: %s goes on with chunks of %d", self.device, run.plan.model, chunk_samples // 2
             )

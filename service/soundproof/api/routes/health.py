@@ -1,5 +1,6 @@
 """GET /livez, /readyz and /metrics."""
 
+import asyncio
 import contextlib
 from typing import Literal
 
@@ -8,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from soundproof.api.gpus import Gpus
 from soundproof.api.keeper import Keeper
 from soundproof.api.metrics import Metrics
 from soundproof.api.problems import problem_of
@@ -24,6 +26,7 @@ class Readiness(BaseModel):
 
 
 def router(pool: Pool, keeper: Keeper, metrics: Metrics) -> APIRouter:
+    gpus = Gpus(slot.device for slot in pool.slots)
     routes = APIRouter(tags=["operation"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -43,6 +46,8 @@ def router(pool: Pool, keeper: Keeper, metrics: Metrics) -> APIRouter:
         obstacle = await keeper.obstacle()
         metrics.ready(pool.obstacle is None and obstacle is None)
         metrics.store_up(obstacle is None)
+        metrics.vitals(pool.vitals)
+        metrics.gpus(await asyncio.to_thread(gpus.use))
         with contextlib.suppress(StoreUnavailable):
             metrics.jobs(await keeper.call(lambda store: store.conservation.tally()))
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
