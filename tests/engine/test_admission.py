@@ -54,15 +54,32 @@ def test_retry_after_is_the_excess_over_the_measured_speed() -> None:
     assert refused.value.retry_after_s == LONGEST_RETRY_AFTER_S
 
 
+@pytest.mark.parametrize(
+    ("left", "seconds"),
+    [
+        pytest.param([100] * 8, 80, id="equal runs end together, when all their work is done"),
+        pytest.param([100] * 7 + [10], 8, id="the one with the least left ends when each had as much"),
+        pytest.param([0.1] * 8, 1, id="never less than a second"),
+    ],
+)
+def test_room_by_number_comes_with_the_first_end_among_runs_that_take_turns(left: list[float], seconds: int) -> None:
+    admission = door(runs=8, cost=1e6, speed=10.0)
+    for cost in left:
+        admission.admit(Ticket(cost, 1))
+    with pytest.raises(QueueFull) as refused:
+        admission.admit(Ticket(1, 1))
+    assert refused.value.retry_after_s == seconds
+
+
 def test_finished_work_makes_room_before_the_run_has_left() -> None:
     admission = door()
     ticket = Ticket(90, 1)
     admission.admit(ticket)
-    ticket = admission.worked(ticket, 50, seconds=1.0)
+    admission.worked(ticket, 50, seconds=1.0)
     assert ticket.cost == 40
-    admission.admit(Ticket(60, 1))
+    admission.admit(other := Ticket(60, 1))
     admission.leave(ticket)
-    admission.leave(Ticket(60, 1))
+    admission.leave(other)
     admission.admit(Ticket(100, 1))
 
 
@@ -80,7 +97,7 @@ def test_a_claim_that_turns_out_smaller_makes_room_at_once() -> None:
     admission.admit(ticket := Ticket(90, 1))
     with pytest.raises(QueueFull):
         admission.admit(Ticket(60, 1))
-    ticket = admission.claims(ticket, 30)
+    ticket.cost = 30
     admission.admit(Ticket(60, 1))
     admission.leave(ticket)
     admission.admit(Ticket(40, 1))  # 60 + 40: nothing of the first is left

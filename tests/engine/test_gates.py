@@ -98,7 +98,7 @@ async def test_many_gates_and_plain_runs_side_by_side_all_end() -> None:
             each.n if each.target_snr_db is None else looks_of(each)[0] for each in plans
         ]
         assert here.watch.depth == 0
-        assert here.pool._admission._cost == 0  # what a gate did not need is claimed no longer
+        assert here.pool._admission.runs == 0
 
 
 async def test_a_gate_that_nobody_could_pass_is_refused_before_any_vote(

@@ -1,7 +1,7 @@
 """Who may wait: a bounded, cost-aware door in front of the workers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from soundproof.errors import QueueFull
 
@@ -19,9 +19,9 @@ class Limits:
     audio_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Ticket:
-    """An admitted run's claim on the limits."""
+    """An admitted run's claim on the limits; `cost`: of the work that is left of it."""
 
     cost: float
     audio_bytes: int
@@ -34,58 +34,44 @@ class Admission:
 
     limits: Limits
     cost_per_second: float  # an estimate to begin with; measured from then on
-    _runs: int = 0
-    _cost: float = 0.0
-    _audio_bytes: int = 0
+    _admitted: set[Ticket] = field(default_factory=set, init=False)
 
     @property
     def runs(self) -> int:
         """How many runs are admitted and not yet left."""
-        return self._runs
+        return len(self._admitted)
 
     def admit(self, ticket: Ticket, *, begun_anew: bool = False) -> None:
         """Raises QueueFull with the seconds after which the work in front should have left room.
 
         `begun_anew`: a run that was let in before, and is begun again for no fault of its caller, is not refused now.
         """
-        over = (
-            self._runs + 1 > self.limits.runs
-            or self._cost + ticket.cost > self.limits.cost
-            or self._audio_bytes + ticket.audio_bytes > self.limits.audio_bytes
-        )
-        if self._runs and over and not begun_anew:
-            seconds = self._retry_after_s(ticket)
+        seconds = self._wait_s(ticket)
+        if self._admitted and seconds is not None and not begun_anew:
+            retry_after_s = max(1, min(math.ceil(seconds), LONGEST_RETRY_AFTER_S))
             raise QueueFull(
-                f"There is no room for another request beside the {self._runs} admitted.",
-                f"Try again in {seconds} s.",
-                seconds,
+                f"There is no room for another request beside the {self.runs} admitted.",
+                f"Try again in {retry_after_s} s.",
+                retry_after_s,
             )
-        self._runs += 1
-        self._cost += ticket.cost
-        self._audio_bytes += ticket.audio_bytes
+        self._admitted.add(ticket)
 
-    def worked(self, ticket: Ticket, cost: float, seconds: float) -> Ticket:
-        """`cost` of the ticket's work was done in `seconds`; the rest of the claim."""
+    def worked(self, ticket: Ticket, cost: float, seconds: float) -> None:
+        """`cost` of the ticket's work was done in `seconds`."""
         if seconds > 0:
             self.cost_per_second += SMOOTHING * (cost / seconds - self.cost_per_second)
-        self._cost -= cost
-        return Ticket(ticket.cost - cost, ticket.audio_bytes)
-
-    def claims(self, ticket: Ticket, cost: float) -> Ticket:
-        """The ticket's work turned out to be `cost` from here on, as far as it is known."""
-        self._cost += cost - ticket.cost
-        return Ticket(cost, ticket.audio_bytes)
+        ticket.cost -= cost
 
     def leave(self, ticket: Ticket) -> None:
-        """The run is over, however it ended; its remaining claim is free."""
-        self._runs -= 1
-        self._cost -= ticket.cost
-        self._audio_bytes -= ticket.audio_bytes
+        """The run is over, however it ended; what is left of its claim is free."""
+        self._admitted.remove(ticket)
 
-    def _retry_after_s(self, ticket: Ticket) -> int:
-        # Runs share the workers fairly and end at about the same time, so room by count or by bytes comes with the
-        # average run's end; room by cost comes as soon as the excess is worked off.
-        excess = self._cost + ticket.cost - self.limits.cost
-        average_left = self._cost / self._runs
-        seconds = max(excess, average_left) / self.cost_per_second
-        return max(1, min(math.ceil(seconds), LONGEST_RETRY_AFTER_S))
+    def _wait_s(self, ticket: Ticket) -> float | None:
+        """After how many seconds there should be room; None when there is."""
+        excess = sum(each.cost for each in self._admitted) + ticket.cost - self.limits.cost
+        waits = [excess] if excess > 0 else []
+        audio_bytes = sum(each.audio_bytes for each in self._admitted) + ticket.audio_bytes
+        if self._admitted and (self.runs >= self.limits.runs or audio_bytes > self.limits.audio_bytes):
+            # Workers take turns between the runs: the one with the least left ends when each had as much.
+            waits.append(self.runs * min(each.cost for each in self._admitted))
+        return max(waits) / self.cost_per_second if waits else None

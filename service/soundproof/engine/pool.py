@@ -47,8 +47,8 @@ log = logging.getLogger("soundproof.engine")
 DEPTH = 2
 # A run whose blocks ended this many workers is given up.
 MOST_LOSSES = 3
-# Cost a second (noise samples x clip samples) to assume of a device before anything was measured.
-FIRST_GUESS = 4e6
+# Cost a second (noise samples x clip samples) to assume of a device before anything was measured: two cores' worth.
+FIRST_GUESS = 1e7
 
 
 class Pool:
@@ -265,7 +265,7 @@ class Pool:
         for block in voted.blocks:
             self._observer.samples(run.plan, block.stage.name.lower(), block.samples)
         cost = sum(block.samples for block in voted.blocks) * float(run.dimension)
-        run.ticket = self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
+        self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
         with failing(run):
             run.record(voted.blocks, voted.votes)
             self._claim(run)
@@ -278,7 +278,7 @@ class Pool:
         """A gate's next look, or none, is known now, and so is what it still claims."""
         if run.plan.target_snr_db is not None:
             left = sum(block.samples for block in run.certification.wanted())
-            run.ticket = self._admission.claims(run.ticket, left * float(run.dimension))
+            run.ticket.cost = left * float(run.dimension)
 
     def _lost(self, slot: Slot) -> None:
         """Take back what the worker held; give up a run that keeps ending workers."""
