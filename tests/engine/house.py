@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.engine.running import Watch
 from tests.engine.simulated import CLIP, SimulatedWorker, plan
-from tests.engine.test_pool import Watch
 
 from soundproof.engine.admission import Limits
 from soundproof.engine.child import Child

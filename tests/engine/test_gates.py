@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import SAMPLES
 from tests.engine.house import House, house
+from tests.engine.running import Watch, plan_for, running, source_of
 from tests.engine.simulated import CLIP, FACTS, SimulatedWorker, plan, source
-from tests.engine.test_pool import Watch, plan_for, running, source_of
-from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 from soundproof.audio.waveform import Waveform
 from soundproof.engine.protocol import ClipPrepared, Source, ToWorker, Voted, Work
@@ -124,13 +123,6 @@ async def test_a_clip_prepared_twice_asks_its_question_once() -> None:
         here.pool._hear(here.pool.slots[0], ClipPrepared(run.id, FACTS, "again", question_of(run.plan, FACTS.norm)))
         assert len(run.pending) <= before
         assert (await task).tally.used == looks_of(gate())[0]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "linear"
-    write_linear(folder, *random_linear(SAMPLES, classes=3), gain=RMS_GAIN)
-    return folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.conftest import BUNDLED, YES
 from tests.engine.conftest import SAMPLES
-from tests.engine.test_pool import Watch, plan_for, running, source_of
+from tests.engine.running import Watch, plan_for, running, source_of
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 from soundproof.audio import wav

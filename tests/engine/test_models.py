@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import SAMPLES
-from tests.engine.test_pool import Watch, faulty, plan_for, running, source_of
+from tests.engine.running import Watch, faulty, plan_for, running, source_of
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 
 from soundproof.audio.waveform import Waveform

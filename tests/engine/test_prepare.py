@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.engine.house import house
+from tests.engine.running import Watch, plan_for, running, source_of
 from tests.engine.simulated import CLIP, FACTS, plan, source
-from tests.engine.test_pool import Watch, folder, plan_for, running, source_of  # noqa: F401
 
 from soundproof.audio.waveform import Waveform
 from soundproof.errors import ModelUnavailable, SilentAudio
 
 
-async def test_the_facts_are_those_of_a_certification(folder: Path, waveform: Waveform) -> None:  # noqa: F811
+async def test_the_facts_are_those_of_a_certification(folder: Path, waveform: Waveform) -> None:
     silence = Waveform(np.zeros((1, 400), np.float32), 16_000)
     watch, source, plan = Watch(), source_of(folder), plan_for(folder, n=200)
     async with running(source, watch) as pool:

@@ -59,7 +59,7 @@ class Answers:
 
     async def keep(self, certificate: Issued, request_key: str) -> Answer:
         """The answer from now on, unless somebody else's was kept meanwhile."""
-        own = await self.unkept(certificate, request_key)
+        own = self.unkept(certificate, request_key)
         try:
             kept = await self.keeper.call(lambda store: store.certificates.keep(own.document))
         except StoreUnavailable as error:
@@ -67,7 +67,7 @@ class Answers:
             return own
         return self._answer(kept, cached=False)
 
-    async def unkept(self, certificate: Issued, request_key: str) -> Answer:
+    def unkept(self, certificate: Issued, request_key: str) -> Answer:
         """The answer this time."""
         signed = self._signed(certificate)
         return Answer(signed, signed.model_dump_json().encode(), request_key, cached=False)

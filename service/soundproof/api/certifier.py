@@ -203,7 +203,7 @@ class Certifier:
         )
         issued = issue(plan, manifest, finished.facts, finished.outcome, circumstances)
         if not manner.kept:
-            return await self.answers.unkept(issued, key)
+            return self.answers.unkept(issued, key)
         with self.metrics.storing():
             return await self.answers.keep(issued, key)
 

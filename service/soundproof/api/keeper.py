@@ -25,8 +25,10 @@ class Keeper:
 
     def __init__(self, url: str) -> None:
         """Raises StoreRefused and StoreUnavailable."""
-        self._folder = None if url else tempfile.TemporaryDirectory(prefix="soundproof-")
-        self.store = Store(url or f"sqlite:///{Path(self._folder.name, 'store.db')}" if self._folder else url)
+        if not url:
+            self._folder = tempfile.TemporaryDirectory(prefix="soundproof-")  # gone with this object
+            url = f"sqlite:///{Path(self._folder.name, 'store.db')}"
+        self.store = Store(url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self._looked_at = float("-inf")
         self._obstacle: str | None = None
