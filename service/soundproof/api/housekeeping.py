@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import time as now
 
 from soundproof.api.keeper import Keeper
 from soundproof.errors import StoreUnavailable
@@ -33,8 +34,10 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Delete what is older than its time. Raises StoreUnavailable."""
-        now = datetime.now(UTC)
-        jobs, certificates = (now - timedelta(days=days) for days in (self.keep_jobs_days, self.keep_certificates_days))
+        today = datetime.fromtimestamp(now(), UTC)
+        jobs, certificates = (
+            today - timedelta(days=days) for days in (self.keep_jobs_days, self.keep_certificates_days)
+        )
         await self._all(lambda store: store.retention.delete_jobs(finished_before=jobs, most=AT_ONCE), AT_ONCE)
         most = 100 * AT_ONCE
         await self._all(lambda store: store.retention.delete_certificates(created_before=certificates, most=most), most)
