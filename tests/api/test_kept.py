@@ -142,3 +142,17 @@ def test_where_the_store_cannot_be_written_certificates_are_answered_all_the_sam
             problem(client.get(f"/certificates/{kept.json()['certificate_id']}"), 503, "store_unavailable")
             assert "soundproof_store_up 0.0" in client.get("/metrics").text
     assert json.loads(again.content)
+
+
+def test_a_jobs_results_are_signed_with_the_key_of_the_day_too(models: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    with serving(models, tmp_path / "log", SOUNDPROOF_STORE=store) as service, service.client() as client:
+        files = [("audio", ("clip.wav", CLIP))]
+        job = client.post("/jobs", files=files, data={"n": "300", "sigma": "0.01"}).raise_for_status().json()
+        assert wait_for(lambda: client.get(f"/jobs/{job['id']}").json()["state"] == "done")
+    with serving(models, tmp_path / "log", SOUNDPROOF_STORE=store, SOUNDPROOF_SIGNING_KEY=KEY) as service:
+        alone = ask(service, n=300, sigma=0.01)
+        assert (alone.headers["cached"], alone.json()["signature"] is None) == ("true", False)
+        with service.client() as client:
+            assert alone.content in client.get(f"/jobs/{job['id']}/results").content
+            assert alone.text in client.get(f"/jobs/{job['id']}/events").text

@@ -76,11 +76,15 @@ class Answers:
         """Raises UnknownCertificate and StoreUnavailable."""
         return self._answer(await self.keeper.call(lambda store: store.certificates.get(certificate_id)), cached=True)
 
-    def _answer(self, kept: KeptCertificate, *, cached: bool) -> Answer:
-        certificate = _ISSUED.validate_json(kept.body)
+    def of_the_day(self, body: bytes) -> bytes:
+        """A certificate that is kept, as it is answered now."""
+        certificate = _ISSUED.validate_json(body)
         signed = self._signed(certificate)
-        body = kept.body if signed == certificate else signed.model_dump_json().encode()
-        return Answer(signed, body, kept.request_key, cached)
+        return body if signed is certificate else signed.model_dump_json().encode()
+
+    def _answer(self, kept: KeptCertificate, *, cached: bool) -> Answer:
+        body = self.of_the_day(kept.body)
+        return Answer(_ISSUED.validate_json(body), body, kept.request_key, cached)
 
     def _signed(self, certificate: Issued) -> Issued:
         signed_with = certificate.signature and certificate.signature.key_id

@@ -104,7 +104,7 @@ def create_app(
     app.add_middleware(Observe, metrics=metrics)  # added last, so outermost
     app.include_router(certify.router(certifier, settings.max_samples))
     app.include_router(verify.router(verifier, settings.max_samples))
-    app.include_router(jobs.router(keeper, runner, _job_limits(settings), settings.open_clips))
+    app.include_router(jobs.router(answers, runner, _job_limits(settings), settings.open_clips))
     app.include_router(certificates.router(answers))
     app.include_router(models.router(registry, pool, settings))
     app.include_router(health.router(pool, keeper, metrics))

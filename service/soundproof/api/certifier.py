@@ -22,7 +22,7 @@ from soundproof.api.uploads import Clip, Uploads
 from soundproof.certificate import Compute
 from soundproof.engine.journal import Earlier, Journal
 from soundproof.engine.pool import Pool
-from soundproof.errors import EngineError, ModelRefused, ModelUnavailable, SoundproofError
+from soundproof.errors import EngineError, ModelRefused, ModelUnavailable, QueueFull, SoundproofError
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.issue import Circumstances, issue
 from soundproof.smoothing.plan import Plan
@@ -141,6 +141,9 @@ class Certifier:
             yield counted
         except (asyncio.CancelledError, GeneratorExit):
             self.metrics.certification(model, contract, "cancelled")
+            raise
+        except QueueFull:
+            self.metrics.certification(model, contract, "refused")
             raise
         except (EngineError, ModelRefused, ModelUnavailable):
             self.metrics.certification(model, contract, "failed")

@@ -30,6 +30,8 @@ class Housekeeping:
                 await self.tidy()
             except StoreUnavailable as error:
                 log.warning("nothing old is deleted: %s", error.detail)
+            except Exception:  # a fault of ours is not to end this for good
+                log.exception("nothing old is deleted")
             await asyncio.sleep(EVERY_S)
 
     async def tidy(self) -> None:

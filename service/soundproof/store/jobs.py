@@ -74,6 +74,14 @@ class Jobs:
                 _insert_clip(connection, row["id"], position, clip)
             return Accepted(job=_job(connection, row["id"]), created=True)
 
+    def knows(self, idempotency_key: str | None) -> bool:
+        """Whether a job was accepted under that key."""
+        if idempotency_key is None:
+            return False
+        with self.database.reading() as connection:
+            found = select(JobRow.id).where(JobRow.idempotency_key == idempotency_key)
+            return connection.execute(found).one_or_none() is not None
+
     def get(self, job_id: str) -> Job:
         """Raises UnknownJob."""
         with self.database.reading() as connection:

@@ -18,12 +18,12 @@ DAY_S = 86_400.0
 
 def test_of_so_many_clips_that_wait_no_more_are_taken(models: Path, tmp_path: Path) -> None:
     with serving(models, tmp_path / "log", SOUNDPROOF_OPEN_CLIPS="3") as service, service.client() as client:
-        large = submit(
-            client, [(f"{i}.wav", sound(i)) for i in range(4)], n=300_000
-        )  # the first is let in, however large
+        many, key = [(f"{i}.wav", sound(i)) for i in range(4)], {"Idempotency-Key": "large"}
+        large = submit(client, many, key, n=300_000)  # the first is let in, however large
         full = client.post("/jobs", files=[("audio", ("one.wav", sound(9)))], data=FEW)
         problem(full, 429, "queue_full")
         assert int(full.headers["retry-after"]) > 0
+        assert submit(client, many, key, n=300_000)["id"] == large["id"]  # it was accepted before
         client.delete(f"/jobs/{large['id']}").raise_for_status()
         assert ended(client, submit(client, [("one.wav", sound(9))])["id"])["state"] == "done"
 

@@ -17,6 +17,9 @@ from soundproof.store.work import Work
 
 log = logging.getLogger("soundproof.jobs")
 
+# When a store that cannot be had is asked again.
+AGAIN_S = 5.0
+
 Entry = Callable[[Store], object]
 
 
@@ -58,10 +61,20 @@ class ClipLedger:
     async def _write(self) -> None:
         try:
             while True:
-                await self._keeper.call(await self._entries.get())
+                entry = await self._entries.get()
+                while not await self._kept(entry):
+                    await asyncio.sleep(AGAIN_S)
         except ClaimLost:
-            pass  # whoever cancelled the clip ends its run too
+            pass  # the clip was cancelled: nothing of it is wanted
+        except Exception:  # a fault of ours costs time after a crash, as said above
+            log.exception("votes of %s, clip %d, are not kept", self._claim.job_id, self._claim.position)
+
+    async def _kept(self, entry: Entry) -> bool:
+        try:
+            await self._keeper.call(entry)
         except StoreUnavailable as error:
             log.warning(
                 "votes of %s, clip %d, are not kept: %s", self._claim.job_id, self._claim.position, error.detail
             )
+            return False
+        return True

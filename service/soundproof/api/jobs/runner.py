@@ -35,7 +35,7 @@ log = logging.getLogger("soundproof.jobs")
 T = TypeVar("T")
 
 # A clip that was begun so often and never settled is what ends the service.
-MOST_CLAIMS = 10
+MOST_CLAIMS = 50
 LONGEST_WAIT_S = 30.0
 
 
@@ -135,12 +135,16 @@ class Runner:
                 await asyncio.sleep(error.retry_after_s)
 
     async def _done(self, what: Callable[[Store], T]) -> T:
-        """What the store returns, however long it takes until it can be had."""
+        """What the store returns, however long it takes until it can be had. Raises ClaimLost."""
         wait_s = 1.0
         while True:
             try:
                 return await self.keeper.call(what)
+            except ClaimLost:
+                raise
             except StoreUnavailable as error:
                 log.warning("jobs wait for the store: %s", error.detail)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            except Exception:  # a fault of ours is not to end the work on every job
+                log.exception("jobs wait for the store")
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)

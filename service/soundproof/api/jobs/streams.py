@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi.sse import format_sse_event
 
+from soundproof.api.answers import Answers
 from soundproof.api.jobs.view import job_document, result_line
-from soundproof.api.keeper import Keeper
 from soundproof.job import Job
 from soundproof.store.results import PAGE_CLIPS, Result
 from soundproof.store.store import Store
@@ -15,29 +15,29 @@ from soundproof.store.store import Store
 LOOK_EVERY_S, PING_EVERY_S = 0.5, 10.0
 
 
-async def lines(keeper: Keeper, job_id: str, first: tuple[Result, ...]) -> AsyncIterator[bytes]:
+async def lines(answers: Answers, job_id: str, first: tuple[Result, ...]) -> AsyncIterator[bytes]:
     """A line for each clip that is settled by now, in upload order; `first`: the first page, read already."""
     page = first
     while page:
-        yield b"".join(map(result_line, page))
-        page = await keeper.call(_page(job_id, page[-1].position))
+        yield b"".join(result_line(result, answers) for result in page)
+        page = await answers.keeper.call(_page(job_id, page[-1].position))
 
 
-async def events(keeper: Keeper, job_id: str, after: int) -> AsyncIterator[bytes]:
+async def events(answers: Answers, job_id: str, after: int) -> AsyncIterator[bytes]:
     """`progress` whenever it has changed, `clip` for each clip behind position `after` that is settled, in upload order
     and with the position as its id, and in the end one `end`."""
     told: Job | None = None
     silent_s = 0.0
     while True:
-        job = job_document(await keeper.call(lambda store: store.jobs.get(job_id)))
-        page = await keeper.call(_page(job_id, after))
+        job = job_document(await answers.keeper.call(lambda store: store.jobs.get(job_id)))
+        page = await answers.keeper.call(_page(job_id, after))
         settled = 0
         for result in page:
             if result.position != after + 1:
                 break  # one before it is still open
             after = result.position
             settled += 1
-            yield format_sse_event(event="clip", id=str(after), data_str=result_line(result).decode().rstrip())
+            yield format_sse_event(event="clip", id=str(after), data_str=result_line(result, answers).decode().rstrip())
         if settled == PAGE_CLIPS:
             continue
         if not job.state.open and not settled:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from soundproof.api.answers import Answers
 from soundproof.job import Job, JobClips, JobResult, JobSamples
 from soundproof.store.jobs import Job as KeptJob
 from soundproof.store.results import Result
@@ -44,8 +45,8 @@ def _eta_s(kept: KeptJob, now: datetime) -> float | None:
     return round(max(0.0, elapsed_s) * (kept.samples_planned - kept.samples_done) / kept.samples_done, 1)
 
 
-def result_line(result: Result) -> bytes:
-    """One line of JSON; the certificate in it is the bytes that are kept, unchanged."""
+def result_line(result: Result, answers: Answers) -> bytes:
+    """One line of JSON; the certificate in it is the bytes that POST /certify answers."""
     document = JobResult(
         position=result.position,
         clip=result.name,
@@ -57,7 +58,7 @@ def result_line(result: Result) -> bytes:
     without = document.model_dump(mode="json", exclude={"certificate", "problem"})
     head = json.dumps(without, ensure_ascii=False, separators=(",", ":")).encode()
     if result.certificate is not None:
-        return head[:-1] + b',"certificate":' + result.certificate + b"}\n"
+        return head[:-1] + b',"certificate":' + answers.of_the_day(result.certificate) + b"}\n"
     if result.problem is not None:
         return head[:-1] + b',"problem":' + json.dumps(result.problem, ensure_ascii=False).encode() + b"}\n"
     return head + b"\n"

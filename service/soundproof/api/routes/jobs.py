@@ -7,11 +7,11 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
+from soundproof.api.answers import Answers
 from soundproof.api.jobs.intake import JobLimits, job_form_schema, read_job
 from soundproof.api.jobs.runner import Runner
 from soundproof.api.jobs.streams import events, lines
 from soundproof.api.jobs.view import job_document
-from soundproof.api.keeper import Keeper
 from soundproof.api.problems import problem_of
 from soundproof.errors import QueueFull
 from soundproof.job import Job
@@ -32,8 +32,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 RETRY_AFTER_S = 60
 
 
-def router(keeper: Keeper, runner: Runner, limits: JobLimits, most_open_clips: int) -> APIRouter:
-    routes = APIRouter(tags=["jobs"])
+def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips: int) -> APIRouter:
+    routes, keeper = APIRouter(tags=["jobs"]), answers.keeper
 
     @routes.post(
         "/jobs",
@@ -60,14 +60,17 @@ def router(keeper: Keeper, runner: Runner, limits: JobLimits, most_open_clips: i
         """
         async with read_job(request, limits) as new:
             tally = await keeper.call(lambda store: store.conservation.tally())
-            if tally.clips.open and tally.clips.open + len(new.clips) > most_open_clips:
+            known = await keeper.call(lambda store: store.jobs.knows(new.idempotency_key))
+            if not known and tally.clips.open and tally.clips.open + len(new.clips) > most_open_clips:
                 raise QueueFull(
                     f"There is no room for {len(new.clips):,} clips beside the {tally.clips.open:,} that wait.",
                     f"Try again in {RETRY_AFTER_S} s.",
                     RETRY_AFTER_S,
                 )
-            accepted = await keeper.call(lambda store: store.jobs.submit(new))
-        runner.wake()
+            try:
+                accepted = await keeper.call(lambda store: store.jobs.submit(new))
+            finally:
+                runner.wake()  # of a commit whose answer was lost nobody knows whether it happened
         response.headers["Location"] = f"/jobs/{accepted.job.id}"
         return job_document(accepted.job)
 
@@ -99,7 +102,7 @@ def router(keeper: Keeper, runner: Runner, limits: JobLimits, most_open_clips: i
     async def results(job_id: str) -> StreamingResponse:
         """At any time; complete once the job has ended. Certificates are the very bytes that POST /certify answers."""
         first = await keeper.call(lambda store: store.results.page(job_id))
-        return StreamingResponse(lines(keeper, job_id, first), media_type=LINES)
+        return StreamingResponse(lines(answers, job_id, first), media_type=LINES)
 
     @routes.get(
         "/jobs/{job_id}/events",
@@ -122,6 +125,6 @@ def router(keeper: Keeper, runner: Runner, limits: JobLimits, most_open_clips: i
     ) -> EventSourceResponse:
         """For whoever does not want to poll; after a lost connection, Last-Event-ID goes on where it was."""
         await keeper.call(lambda store: store.jobs.get(job_id))
-        return EventSourceResponse(events(keeper, job_id, last_event_id))
+        return EventSourceResponse(events(answers, job_id, last_event_id))
 
     return routes
