@@ -78,13 +78,15 @@ class Answers:
 
     def of_the_day(self, body: bytes) -> bytes:
         """A certificate that is kept, as it is answered now."""
-        certificate = _ISSUED.validate_json(body)
-        signed = self._signed(certificate)
-        return body if signed is certificate else signed.model_dump_json().encode()
+        return self._read(body)[1]
 
     def _answer(self, kept: KeptCertificate, *, cached: bool) -> Answer:
-        body = self.of_the_day(kept.body)
-        return Answer(_ISSUED.validate_json(body), body, kept.request_key, cached)
+        return Answer(*self._read(kept.body), kept.request_key, cached)
+
+    def _read(self, body: bytes) -> tuple[Issued, bytes]:
+        certificate = _ISSUED.validate_json(body)
+        signed = self._signed(certificate)
+        return signed, body if signed is certificate else signed.model_dump_json().encode()
 
     def _signed(self, certificate: Issued) -> Issued:
         signed_with = certificate.signature and certificate.signature.key_id

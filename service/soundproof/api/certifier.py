@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.datastructures import UploadFile
 
@@ -18,6 +18,7 @@ from soundproof.api.metrics import UNKNOWN_MODEL, Metrics
 from soundproof.api.planning import check_label, plan_for
 from soundproof.api.registry import Registry
 from soundproof.api.sweep_fields import SweepFields
+from soundproof.api.together import together
 from soundproof.api.uploads import Clip, Uploads
 from soundproof.certificate import Compute
 from soundproof.engine.journal import Earlier, Journal
@@ -88,7 +89,7 @@ class Certifier:
         clip = await self._read(form.audio, form.fields)
         for fields in each:  # nothing is begun where one cannot be done
             plan_for(fields, entry.manifest, clip.samples_sha256, self.seed_key)
-        answers = await _all(self._swept(fields, clip, Manner(kept)) for fields in each)
+        answers = await together(self._swept(fields, clip, Manner(kept)) for fields in each)
         return Sweep.of([answer.certificate for answer in answers], form.fields.confidence, form.fields.alpha)
 
     async def _swept(self, fields: CertifyFields, clip: Clip, manner: Manner) -> Answer:
@@ -214,14 +215,3 @@ class Certifier:
         """What an upload holds, once the model and the label are known to be there."""
         check_label(fields, self.registry.catalog.get(fields.model).manifest)
         return await self.uploads.read(audio)
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
-    """The results in order; when one fails, or the caller gives up, the rest is cancelled."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -25,8 +25,8 @@ class Keeper:
 
     def __init__(self, url: str) -> None:
         """Raises StoreRefused and StoreUnavailable."""
-        if not url:
-            self._folder = tempfile.TemporaryDirectory(prefix="soundproof-")  # gone with this object
+        self._folder = None if url else tempfile.TemporaryDirectory(prefix="soundproof-")
+        if self._folder:
             url = f"sqlite:///{Path(self._folder.name, 'store.db')}"
         self.store = Store(url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
@@ -58,3 +58,5 @@ class Keeper:
         """Once what is under way is done."""
         await asyncio.to_thread(self._threads.shutdown)
         self.store.close()
+        if self._folder:
+            self._folder.cleanup()

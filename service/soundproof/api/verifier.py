@@ -2,9 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
 
 from soundproof.api.catalog import Entry
 from soundproof.api.checks import (
@@ -19,6 +17,7 @@ from soundproof.api.checks import (
 from soundproof.api.form import Form
 from soundproof.api.metrics import Metrics
 from soundproof.api.registry import Registry
+from soundproof.api.together import together
 from soundproof.api.uploads import Clip, Uploads
 from soundproof.api.verify_fields import VerifyFields
 from soundproof.audio.facts import ClipFacts
@@ -112,7 +111,7 @@ class Verifier:
             check_derived, stated, plan, question.entry.manifest, facts, asked, votes.result == "passed"
         )
         rerun = self._rerun(question, fields.rerun, sound=votes.result == "passed")
-        again = await _both(rerun, self._fresh(question, fields.fresh_votes))
+        again = await together([rerun, self._fresh(question, fields.fresh_votes)])
         return [votes, derived, *again]
 
     async def _rerun(self, question: _Question, wanted: bool, *, sound: bool) -> Check:
@@ -170,14 +169,3 @@ def _impossible(error: PlanError) -> list[Check]:
         *(check for check in _skipped(reason) if check.name != "derived"),
         Check.of("derived", "failed", f"No certificate is issued for such a plan: {error}"),
     ]
-
-
-async def _both(*work: Coroutine[Any, Any, Check]) -> list[Check]:
-    """The results in order; when one fails, or the caller gives up, the rest is cancelled."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

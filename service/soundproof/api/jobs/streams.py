@@ -19,7 +19,7 @@ async def lines(answers: Answers, job_id: str, first: tuple[Result, ...]) -> Asy
     """A line for each clip that is settled by now, in upload order; `first`: the first page, read already."""
     page = first
     while page:
-        yield b"".join(result_line(result, answers) for result in page)
+        yield await asyncio.to_thread(_told, page, answers)
         page = await answers.keeper.call(_page(job_id, page[-1].position))
 
 
@@ -55,3 +55,8 @@ async def events(answers: Answers, job_id: str, after: int) -> AsyncIterator[byt
 
 def _page(job_id: str, after: int) -> Callable[[Store], tuple[Result, ...]]:
     return lambda store: store.results.page(job_id, after=after)
+
+
+def _told(page: tuple[Result, ...], answers: Answers) -> bytes:
+    """In a thread: a page of certificates is read, and may have to be signed."""
+    return b"".join(result_line(result, answers) for result in page)

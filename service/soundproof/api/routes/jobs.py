@@ -15,6 +15,7 @@ from soundproof.api.jobs.view import job_document
 from soundproof.api.problems import problem_of
 from soundproof.errors import QueueFull
 from soundproof.job import Job
+from soundproof.store.submission import NewJob
 
 LINES = "application/x-ndjson"
 NONE: dict[int | str, dict[str, Any]] = {404: problem_of("unknown_job"), 503: problem_of("store_unavailable")}
@@ -34,6 +35,17 @@ RETRY_AFTER_S = 60
 
 def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips: int) -> APIRouter:
     routes, keeper = APIRouter(tags=["jobs"]), answers.keeper
+
+    async def check_room(new: NewJob) -> None:
+        """Raises QueueFull, but not for a job that was accepted before."""
+        waiting = (await keeper.call(lambda store: store.conservation.tally())).clips.open
+        full = waiting and waiting + len(new.clips) > most_open_clips
+        if full and not await keeper.call(lambda store: store.jobs.knows(new.idempotency_key)):
+            raise QueueFull(
+                f"There is no room for {len(new.clips):,} clips beside the {waiting:,} that wait.",
+                f"Try again in {RETRY_AFTER_S} s.",
+                RETRY_AFTER_S,
+            )
 
     @routes.post(
         "/jobs",
@@ -59,14 +71,7 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
         certified fails alone. Uploaded audio is kept until its clip is settled.
         """
         async with read_job(request, limits) as new:
-            tally = await keeper.call(lambda store: store.conservation.tally())
-            known = await keeper.call(lambda store: store.jobs.knows(new.idempotency_key))
-            if not known and tally.clips.open and tally.clips.open + len(new.clips) > most_open_clips:
-                raise QueueFull(
-                    f"There is no room for {len(new.clips):,} clips beside the {tally.clips.open:,} that wait.",
-                    f"Try again in {RETRY_AFTER_S} s.",
-                    RETRY_AFTER_S,
-                )
+            await check_room(new)
             try:
                 accepted = await keeper.call(lambda store: store.jobs.submit(new))
             finally:
