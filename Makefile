@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check bench bench-peers clean
+.PHONY: run test check audit fuzz bench bench-peers clean
 
 run: $(VENV)/.service
 	$(BIN)/soundproof serve
@@ -13,11 +13,19 @@ run: $(VENV)/.service
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is pinned; without a network a warning.
+audit: $(VENV)/.dev
+	$(BIN)/python requirements/audit.py
+
+# A minute for each target; what is found is told at the start of each. Linux on x86-64.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz all --seconds 60
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.service

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ YES = ROOT / "tests" / "clips" / "yes.wav"
 BODY_DEADLINE_S = 2.0
 SEED_KEY = "for tests only, and long enough for it"
 TINY_SAMPLES = 400
+SERVE = (sys.executable, "-m", "soundproof", "serve")
 # There is no TLS here, and to load the system's certificates takes longer than a request.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -76,13 +77,15 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextmanager
-def serving(models: Path, log: Path, *, port: int | None = None, **environment: str) -> Iterator[Service]:
+def serving(
+    models: Path, log: Path, *, port: int | None = None, program: Sequence[str] = SERVE, **environment: str
+) -> Iterator[Service]:
     """A service of its own on these models, ready; `environment`: further settings."""
     port = port or free_port()
     settings = {"SOUNDPROOF_PORT": str(port), "SOUNDPROOF_MODELS": str(models), "SOUNDPROOF_SEED_KEY": SEED_KEY}
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "soundproof", "serve"],
+            program,
             env=os.environ | settings | environment,
             stdout=sink,
             stderr=sink,

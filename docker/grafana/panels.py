@@ -233,14 +233,21 @@ ROWS = (
         (
             Panel(
                 title="Clips of jobs, by state",
-                width=8,
+                width=6,
                 stacked=True,
                 queries=one("sum by (state) (soundproof_job_clips)", "{{state}}"),
             ),
-            Panel(title="Jobs", kind="bargauge", width=5, queries=one("sum by (state) (soundproof_jobs)", "{{state}}")),
+            Panel(
+                title="The oldest clip waits since",
+                width=4,
+                unit="s",
+                queries=one("max(soundproof_job_oldest_waiting_seconds)", "oldest"),
+                about="Of those that wait in the store, since their job was handed in.",
+            ),
+            Panel(title="Jobs", kind="bargauge", width=4, queries=one("sum by (state) (soundproof_jobs)", "{{state}}")),
             Panel(
                 title="Answered from the store, per second",
-                width=5,
+                width=4,
                 queries=one(f"sum(rate(soundproof_cache_hits_total{RATE}))", "from the store"),
             ),
             Panel(

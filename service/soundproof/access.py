@@ -9,9 +9,14 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from soundproof.client.api_key import api_key_from_environment
 from soundproof.client.async_client import AsyncClient
+from soundproof.configuration.faults import SettingsRefused
 
 log = logging.getLogger("soundproof.settings")
+
+# Answers about the key in SOUNDPROOF_API_KEY, whatever the file.
+ACCESS_CODES = frozenset({"unauthenticated", "forbidden", "budget_too_small"})
 
 Url = Annotated[str | None, typer.Option(help="A running service; without it the work is done in this process.")]
 
@@ -20,17 +25,25 @@ Url = Annotated[str | None, typer.Option(help="A running service; without it the
 async def client_of(url: str | None) -> AsyncIterator[AsyncClient]:
     """A client of `url`, or of an application run inside this process."""
     if url is not None:
-        async with AsyncClient(url) as client:
+        async with AsyncClient(url, api_key=api_key()) as client:
             yield client
         return
     # What is done in passing leaves no database behind, unless one is named.
-    settings = settings_with(store=None if "SOUNDPROOF_STORE" in os.environ else "")
+    settings = settings_with(store=None if "SOUNDPROOF_STORE" in os.environ else "", api_keys="")
     from soundproof.api.app import create_app  # noqa: PLC0415  (the base install has no server)
 
     application = create_app(settings)
     transport = httpx.ASGITransport(application)
     async with application.router.lifespan_context(application), AsyncClient("http://in-process", transport) as client:
         yield client
+
+
+def api_key() -> str | None:
+    """The key in the environment. Raises SettingsRefused for what is none."""
+    try:
+        return api_key_from_environment()
+    except ValueError as error:
+        raise SettingsRefused([f"{error}"]) from None
 
 
 def settings_with(**overrides: Any) -> Any:

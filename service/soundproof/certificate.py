@@ -94,12 +94,15 @@ class GainRecomputed(_Part):
 
 
 class FileDomainRecord(_Part):
-    """What the radius means for the samples that were uploaded: over all frames and channels, full scale 1."""
+    """What the radius means for the samples that were uploaded, of a compressed file as they were decoded: over all
+    frames and channels, full scale 1."""
 
     radius: float = Field(description="l2, with the gain held at its clean value; rounded down")
     snr_db: float | None = Field(description="20 log10(norm of the file / radius), rounded up; null for a silent file")
     radius_dbfs: float = Field(description="level of white noise of that norm over the whole file, 0 dBFS = RMS 1")
-    radius_lsb: float = Field(description="the l2 radius (not per sample) in steps of 16-bit samples")
+    radius_lsb: float | None = Field(
+        description="the l2 radius (not per sample) in steps of 16-bit samples; null for a lossy file: it has none"
+    )
     operator_norm: float = Field(description="upper bound of the l2 norm of mono mix, resampling and crop/pad together")
     gain_recomputed: GainRecomputed | None = Field(
         description="the same when the gain is computed anew from the perturbed file, as a deployed pipeline does; "
@@ -162,6 +165,17 @@ class ModelRecord(_Part):
     digest: str = Field(description="SHA-256 of the model's description, weights' digest included")
 
 
+class Decoding(_Part):
+    """How a file that is not WAV became samples."""
+
+    container: Literal["flac", "ogg", "mp3"]
+    encoding: Literal["pcm_16", "pcm_24", "vorbis", "opus", "mp3"]
+    lossy: bool = Field(
+        description="true: the samples are what this decoder makes of the file, and another one may make others"
+    )
+    decoder: str = Field(description="the library that decoded it, and its version", pattern=r"^[ -~]{1,64}$")
+
+
 class AudioRecord(_Part):
     sha256: str = Field(description="of the uploaded bytes")
     samples_sha256: str = Field(description="of rate and samples, which name the clip's noise; equal for equal sounds")
@@ -173,6 +187,9 @@ class AudioRecord(_Part):
     peak_dbfs: float | None = Field(description="0 dBFS = full scale; null for digital silence")
     cropped_frames: int = Field(description="frames left out, counted at the model's rate")
     padded_frames: int = Field(description="zeros added, counted at the model's rate")
+    decoding: Decoding | None = Field(
+        None, exclude_if=lambda decoding: decoding is None, description="left out for a WAV file, which needs none"
+    )
 
 
 class Compute(_Part):

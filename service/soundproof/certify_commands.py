@@ -10,7 +10,7 @@ import httpx
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from soundproof.access import Url, client_of
+from soundproof.access import ACCESS_CODES, Url, client_of
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
 from soundproof.client.async_client import AsyncClient
 from soundproof.client.problem import ProblemError
@@ -22,8 +22,9 @@ _FIRST_SERVICE_STATUS = 499
 _BUSY = 429
 # What is wrong with the options, whatever the file.
 _USAGE_CODES = {"invalid_request", "invalid_plan", "impossible_plan", "unknown_label", "unknown_model"}
+_USAGE_CODES |= ACCESS_CODES
 
-Files = Annotated[list[Path], typer.Argument(help="WAV files.")]
+Files = Annotated[list[Path], typer.Argument(help="WAV files, or of a format that the service is set to read.")]
 Model = Annotated[str | None, typer.Option(help="A name from `soundproof models`.")]
 N0 = Annotated[int | None, typer.Option(help="Selection votes; default 100.")]
 N = Annotated[int | None, typer.Option(help="Estimation votes; default 10000.")]

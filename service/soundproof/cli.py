@@ -1,4 +1,4 @@
-"""The command line: soundproof serve | settings | certify | sweep | gate | verify | keys | models | openapi.
+"""The command line: soundproof serve | settings | certify | sweep | gate | verify | keys | api-keys | models | openapi.
 
 Exit codes of `certify`: 0 every clip certified (and right, where a label was given); 1 some clip abstained or was
 answered wrongly; 2 an option is wrong; 3 some file was refused; 4 the service failed, is full, or cannot be reached.
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from soundproof import (
     __version__,
+    api_key_commands,
     certify_commands,
     gate_commands,
     key_commands,
@@ -30,6 +31,7 @@ from soundproof.terminal import FAILED, MISCONFIGURED, USAGE, complain
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(model_commands.app, name="models")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(api_key_commands.app, name="api-keys")
 app.command()(serve_commands.serve)
 app.command()(serve_commands.settings)
 app.command()(certify_commands.certify)
@@ -42,7 +44,7 @@ app.command()(verify_commands.verify)
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    settings = settings_with(store="")
+    settings = settings_with(store="", api_keys="")
     from soundproof.api.app import create_app  # noqa: PLC0415
 
     print(json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False))

@@ -4,6 +4,7 @@ SoundproofError
 ├── AudioError                the uploaded file
 │   ├── UnsupportedAudio        not a WAV file, or an encoding that is not read here
 │   ├── MalformedWav            a WAV file that contradicts itself
+│   ├── MalformedAudio          a file of another format that cannot be decoded within bounds
 │   ├── UnsupportedRate         a sample rate outside the allow-list
 │   ├── UnsupportedChannels     neither mono nor stereo
 │   ├── InvalidSamples          NaN, infinite or far beyond full scale
@@ -22,8 +23,14 @@ SoundproofError
 │   ├── QueueFull               more work admitted than can be held; try later
 │   ├── WorkerLost              the work ended its worker again and again
 │   ├── WorkerFault             an error of ours while working
+│   ├── DecoderLost             the process that decoded the file ended or hung, for no fault of the file
 │   ├── DeviceMemoryExhausted   a block of noise and the smallest chunk do not fit on the device
 │   └── EngineStopped           the service is shutting down
+├── AccessError               who asks, where the service has keys
+│   ├── Unauthenticated         no key, or none of this service
+│   ├── Forbidden               the key is not for this
+│   ├── BudgetExhausted         the key has spent what it may for now
+│   └── BudgetTooSmall          the key may never spend so much at once
 └── StoreError                certificates and jobs that are kept
     ├── StoreUnavailable        cannot be read or written now: full, locked, read-only or out of reach
     ├── StoreRefused            no store of this version: written by a newer one, or not a store at all
@@ -63,6 +70,10 @@ class UnsupportedAudio(AudioError):
 
 class MalformedWav(AudioError):
     code = "malformed_wav"
+
+
+class MalformedAudio(AudioError):
+    code = "malformed_audio"
 
 
 class UnsupportedRate(AudioError):
@@ -144,12 +155,50 @@ class WorkerFault(EngineError):
     code = "internal_error"
 
 
+class DecoderLost(EngineError):
+    code = "decoder_lost"
+
+
 class DeviceMemoryExhausted(EngineError):
     code = "device_memory_exhausted"
 
 
 class EngineStopped(EngineError):
     code = "engine_stopped"
+
+
+class AccessError(SoundproofError):
+    """The request may be right; whoever asks may not ask it, or not now."""
+
+
+class Unauthenticated(AccessError):
+    code = "unauthenticated"
+
+
+class Forbidden(AccessError):
+    """`scope`: which the key would have to have; empty where none would do."""
+
+    code = "forbidden"
+
+    def __init__(self, detail: str, hint: str = "", scope: str = "") -> None:
+        super().__init__(detail, hint)
+        self.args = (detail, hint, scope)
+        self.scope = scope
+
+
+class BudgetExhausted(AccessError):
+    """`retry_after_s`: whole seconds after which the budget holds what was asked for, if nothing else takes of it."""
+
+    code = "budget_exhausted"
+
+    def __init__(self, detail: str, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(detail, hint)
+        self.args = (detail, hint, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class BudgetTooSmall(AccessError):
+    code = "budget_too_small"
 
 
 class StoreError(SoundproofError):

@@ -40,13 +40,23 @@ def csv_rows(lines: Iterable[str], needed: tuple[str, ...]) -> Iterator[tuple[in
         raise ListingFault(f"not CSV ({error})", reader.reader.line_num) from error
 
 
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """Of a name that comes twice, as of a column, nobody can tell which was meant."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ListingFault("an object names something more than once")
+    return row
+
+
 def jsonl_rows(lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
     """Every row: an object by itself on a line. Empty lines are passed over."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_once)
+        except ListingFault as error:
+            raise ListingFault(str(error), number) from error
         except json.JSONDecodeError as error:
             raise ListingFault(f"not JSON ({error.msg})", number) from error
         except (ValueError, RecursionError) as error:

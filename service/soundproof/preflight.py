@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from soundproof.api.catalog import Catalog
+from soundproof.api_keys import read_api_keys
+from soundproof.audio.decoder import installed
 from soundproof.engine.devices import devices
 from soundproof.errors import SoundproofError, StoreUnavailable
 from soundproof.settings import Settings
@@ -22,8 +24,15 @@ class Finding:
 
 
 def preflight(settings: Settings) -> tuple[Finding, ...]:
-    """The models folder, the devices, the store's place and the signing key. Never raises."""
-    looks = {"models": _models, "devices": _devices, "store": _store, "signing key": _signing_key}
+    """The models folder, the devices, the store's place, the keys and what decodes uploads. Never raises."""
+    looks = {
+        "models": _models,
+        "devices": _devices,
+        "store": _store,
+        "signing key": _signing_key,
+        "API keys": _api_keys,
+        "formats": _formats,
+    }
     findings = []
     for what, look in looks.items():
         try:
@@ -65,6 +74,18 @@ def _writable(file: Path) -> str:
     return f"{file.resolve()}{'' if file.exists() else ', to be made'}"
 
 
+def _api_keys(settings: Settings) -> str:
+    if settings.api_keys is None:
+        return "none: whoever reaches the service may use it"
+    keys = read_api_keys(settings.api_keys)  # whose faults the settings have told already
+    return "; ".join(f"{key.name}: {', '.join(sorted(key.scopes))}" for key in keys)
+
+
 def _signing_key(settings: Settings) -> str:
     key = settings.signer()  # whose faults the settings have told already
     return f"{key.algorithm} {key.key_id}" if key else "none: certificates are not signed"
+
+
+def _formats(settings: Settings) -> str:
+    allowed = settings.allowed_formats
+    return f"WAV; {', '.join(allowed)} by {installed(allowed)}" if allowed else "WAV only"

@@ -1,5 +1,6 @@
 """soundproof serve | settings: the service, and what it can be told by its environment."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from soundproof.access import settings_with
 from soundproof.terminal import FAILED, complain, show
+
+# What was answered last has so long to reach its clients, once it has been drained.
+LAST_ANSWERS_S = 3
 
 
 def serve(
@@ -33,24 +37,32 @@ def serve(
         return
     # Until the service listens to it: by default a SIGHUP that comes too early ends the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    given = settings_with(**options)
+    given = _given(options)
     import uvicorn  # noqa: PLC0415  (the base install has no server)
 
-    from soundproof.api.app import configure_logging, create_app  # noqa: PLC0415
-    from soundproof.api.connection import Connection  # noqa: PLC0415
+    from soundproof import logs  # noqa: PLC0415
+    from soundproof.api.app import create_app  # noqa: PLC0415
+    from soundproof.api.connection import connections  # noqa: PLC0415
+    from soundproof.api.server import Server  # noqa: PLC0415
 
-    configure_logging(given.log_level)
+    logs.configure(logs.Style(given.log_format, given.log_level))
     application = create_app(given, reload_on_hangup=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         host=given.host,
         port=given.port,
-        http=Connection,
-        loop="asyncio",  # not uvloop where that happens to be installed: Connection sets what asyncio's transports have
+        http=connections(given.unread_s),
+        loop="asyncio",  # not uvloop where that happens to be installed: connections set what asyncio's transports have
         log_config=None,
         access_log=False,  # one line per request comes from api/observe.py
-        timeout_graceful_shutdown=10,
+        server_header=False,  # what it is made of is nobody's business
+        timeout_graceful_shutdown=LAST_ANSWERS_S,
     )
+    server = Server(config, application.state.draining)
+    with contextlib.suppress(KeyboardInterrupt):  # raised again at its end, once it has been heeded
+        server.run()
+    if not server.started:
+        raise typer.Exit(FAILED)
 
 
 def settings() -> None:
@@ -60,11 +72,20 @@ def settings() -> None:
     typer.echo(markdown(), nl=False)
 
 
+def _given(options: dict[str, Any]) -> Any:
+    """The settings to serve with. Raises SettingsRefused, also for an address that nobody has opened knowingly."""
+    from soundproof.configuration.binding import check_binding  # noqa: PLC0415  (as above)
+
+    given = settings_with(**options)
+    check_binding(given)
+    return given
+
+
 def _check(options: dict[str, Any]) -> None:
     from soundproof.configuration.effective import effective  # noqa: PLC0415  (as above)
     from soundproof.preflight import preflight  # noqa: PLC0415
 
-    given = settings_with(**options)
+    given = _given(options)
     table = Table("variable", "value", "from")
     for each in effective(given, options, os.environ):
         table.add_row(each.name, each.value, each.source)

@@ -1,16 +1,21 @@
 """Environment -> frozen Settings. Read by the API and the command line, by nothing below them."""
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from soundproof.api_keys import read_api_keys
+from soundproof.audio.compressed import CONTAINERS, ContainerName
 from soundproof.engine.devices import devices as devices_of
 from soundproof.errors import InvalidPlan
+from soundproof.logs import LogFormat, LogLevel
 from soundproof.secret_files import SecretFiles, Unreadable
 from soundproof.secret_url import SecretUrl
 from soundproof.signing import SigningKey, read_signing_key, signing_key
+from soundproof.trace_endpoint import checked_endpoint
 
 SHORTEST_SEED_KEY = 32
 
@@ -23,6 +28,14 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
+    open: bool = Field(
+        False, description="whether an address that is not this machine's own may be listened on without API keys"
+    )
+    api_keys: Path | None = Field(
+        None,
+        description="file with the API keys that requests need (docs/access.md), read again on SIGHUP; empty: "
+        "whoever reaches the service may use it",
+    )
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     models: Path = Field(Path("models"), description="folder whose sub-folders with a model.json are served")
     default_model: str = Field(
@@ -40,15 +53,43 @@ class Settings(BaseSettings):
         description="models that each worker holds in memory, by the size of their files; beyond it the least recently "
         "used that no run needs makes room, and a larger one is held alone",
     )
+    worker_unready_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="time without votes from a worker that has some to draw until GET /readyz is 503: longer than a "
+        "message of votes of the slowest model takes",
+    )
+    worker_stall_s: float = Field(
+        120.0, gt=0, le=86400, description="the same until it is ended and another does its work"
+    )
     models_watch_s: float = Field(
         0.0, ge=0, le=3600, description="seconds between two looks for changed models; 0: only SIGHUP reads them again"
     )
     max_upload_bytes: int = Field(8 << 20, ge=1024, description="largest request body")
     max_duration_s: float = Field(60.0, gt=0, le=3600, description="longest clip")
+    formats: str = Field(
+        "",
+        description="formats of clips that are read beside WAV, comma-separated: flac, ogg (Vorbis and Opus), mp3; "
+        "every such clip is decoded in a process of its own. They take the extra [formats]",
+    )
+    decode_deadline_s: float = Field(
+        20.0, ge=1, le=600, description="time to decode one clip of these; half of it in computing"
+    )
     max_samples: int = Field(
         1_000_000, ge=1, description="largest n, and n0, of a request; n0 never exceeds 100,000 nor n 10,000,000"
     )
     body_deadline_s: float = Field(30.0, gt=0, description="time to send a whole request body")
+    unread_s: float = Field(
+        60.0, gt=0, le=3600, description="time in which a client has to take 48 KiB of its answer; else it is cut off"
+    )
+    drain_s: float = Field(
+        6.0,
+        ge=0,
+        le=3600,
+        description="time that requests under way have to end after SIGTERM; then they are answered 503. Whoever "
+        "stops the service has to wait 5 s longer",
+    )
     queue_runs: int = Field(64, ge=1, description="requests admitted at once")
     queue_cost: float = Field(2e10, gt=0, description="admitted work, in noise samples x clip samples")
     queue_audio_bytes: int = Field(64 << 20, ge=1, description="decoded audio held by admitted requests")
@@ -85,8 +126,12 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(
         None, description="the same from a file, such as `soundproof keys new` makes; read once, at the start"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least grave messages that are logged"
+    log_level: LogLevel = Field("info", description="least grave messages that are logged")
+    log_format: LogFormat = Field("text", description="lines of the log: text for people, json for a collector")
+    tracing: str = Field(
+        "",
+        description="http://HOST:PORT of an OTLP collector that traces are sent to, or otel: where OpenTelemetry's own "
+        "variables say (OTEL_EXPORTER_OTLP_ENDPOINT and others); empty: none are made",
     )
 
     @classmethod
@@ -117,6 +162,21 @@ class Settings(BaseSettings):
             raise ValueError(f"SOUNDPROOF_DEVICES: {error}") from None
         return wanted
 
+    @field_validator("formats")
+    @classmethod
+    def _formats_that_can_be_read(cls, wanted: str) -> str:
+        names = [name.strip() for name in wanted.split(",")] if wanted.strip() else []
+        known = ", ".join(CONTAINERS)
+        for name in names:
+            if name not in CONTAINERS:
+                raise ValueError(f"SOUNDPROOF_FORMATS has {name!r:.40}; it takes a comma-separated list of {known}")
+        if names and find_spec("soundfile") is None:
+            raise ValueError(
+                f"SOUNDPROOF_FORMATS is {wanted!r}, but the package soundfile, which reads them, is not installed: "
+                "pip install 'soundproof[formats]'"
+            )
+        return ",".join(dict.fromkeys(names))
+
     @field_validator("seed_key")
     @classmethod
     def _never_guessable(cls, key: SecretStr) -> SecretStr:
@@ -127,7 +187,12 @@ class Settings(BaseSettings):
             raise ValueError(f"SOUNDPROOF_SEED_KEY has {len(secret)} characters; it needs at least {SHORTEST_SEED_KEY}")
         return key
 
-    @field_validator("signing_key_file", mode="before")
+    @field_validator("tracing")
+    @classmethod
+    def _can_be_traced(cls, wanted: str) -> str:
+        return checked_endpoint(wanted)
+
+    @field_validator("signing_key_file", "api_keys", mode="before")
     @classmethod
     def _empty_is_none(cls, given: object) -> object:
         return given or None
@@ -138,6 +203,17 @@ class Settings(BaseSettings):
             raise ValueError("SOUNDPROOF_SIGNING_KEY and SOUNDPROOF_SIGNING_KEY_FILE are both set; set one")
         self.signer()
         return self
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_that_can_be_read(cls, path: Path | None) -> Path | None:
+        if path:
+            read_api_keys(path)
+        return path
+
+    @property
+    def allowed_formats(self) -> tuple[ContainerName, ...]:
+        return tuple(name for name in CONTAINERS if name in self.formats.split(","))
 
     def signer(self) -> SigningKey | None:
         """The key that certificates are signed with. ValueError says why it is none, and nothing of the key."""

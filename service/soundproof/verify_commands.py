@@ -9,7 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from soundproof.access import Url, client_of
+from soundproof.access import ACCESS_CODES, Url, client_of
 from soundproof.client.problem import ProblemError
 from soundproof.terminal import FAILED, NOT_CERTIFIED, OK, REFUSED, USAGE, Json, complain, show
 from soundproof.verify.report import Check, Report
@@ -71,7 +71,7 @@ async def _asked(url: str | None, document: bytes, audio: bytes, fields: dict[st
         complaint, code = f"{error.code}: {error}", REFUSED
         if error.status >= _FIRST_SERVICE_STATUS or error.status == _BUSY:
             code = FAILED
-        elif error.code in ("invalid_request", "http_error"):
+        elif error.code in {"invalid_request", "http_error"} | ACCESS_CODES:
             code = USAGE
         raise _end(complaint, code) from None
     except httpx.HTTPError as error:

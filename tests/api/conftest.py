@@ -1,13 +1,23 @@
 """What every attack is measured by."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 from tests.api.attack import GOOD, certificate, metric, upload
-from tests.conftest import Service
+from tests.conftest import Service, serving
 
 MOST_RSS_BYTES = 250 << 20
+
+
+@pytest.fixture(scope="session")
+def formats(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that reads every other format too, with a short deadline for it."""
+    log = tmp_path_factory.mktemp("formats") / "log"
+    settings = {"SOUNDPROOF_FORMATS": "flac, ogg,mp3", "SOUNDPROOF_DECODE_DEADLINE_S": "6"}
+    with serving(models, log, port=None, **settings) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ SERIES: dict[str, tuple[str, ...]] = {
     "soundproof_jobs": ("state",),
     "soundproof_job_clips": ("state",),
     "soundproof_job_clips_accepted": (),
+    "soundproof_job_oldest_waiting_seconds": (),
     "soundproof_store_up": (),
     "soundproof_ready": (),
     "soundproof_worker_up": ("device",),
@@ -60,6 +61,9 @@ SERIES: dict[str, tuple[str, ...]] = {
     "soundproof_model_load_seconds": (),
     "soundproof_model_evictions": (),
     "soundproof_model_reloads": ("result",),
+    "soundproof_key_cost": ("key",),
+    "soundproof_key_budget_left_ratio": ("key",),
+    "soundproof_trace_spans": ("result",),
 }
 CODES = {error.code for error in TABLE} | {code for code, *_ in FRAMEWORK.values()} | {INTERNAL[2], "http_error"}
 VOTING = {"certified", "abstained", "refuted", "undecided", "refused", "failed", "cancelled"}
@@ -83,6 +87,10 @@ def told_everything() -> Metrics:
     metrics.memory_halved("cpu")
     metrics.model_load("loaded", 0.1)
     metrics.reload("applied")
+    metrics.keys(["ci"])
+    metrics.spent("ci", 1.0)
+    metrics.budget_left("ci", 0.5)
+    metrics.spans("exported", 1)
     metrics.jobs(Tally(jobs=Counts(), clips=Counts(), clips_accepted=0))
     metrics.gpus([GpuUse(device="cuda:0", memory_used_bytes=1, memory_bytes=2, utilization=0.5)])
     metrics.vitals(

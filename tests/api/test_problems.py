@@ -77,6 +77,21 @@ async def test_a_full_queue_says_when_to_come_back() -> None:
     assert answer.headers["retry-after"] == "17"
 
 
+@pytest.mark.parametrize(
+    ("error", "name", "value"),
+    [
+        (errors.BudgetExhausted("Spent.", "Later.", 17), "retry-after", "17"),
+        (errors.Unauthenticated("Who?"), "www-authenticate", "Bearer"),
+        (errors.Forbidden("No.", "", "read"), "www-authenticate", 'Bearer error="insufficient_scope", scope="read"'),
+    ],
+)
+async def test_what_is_refused_says_what_it_takes(error: SoundproofError, name: str, value: str) -> None:
+    async with raising(error) as client:
+        answer = await client.get("/")
+    problem(answer, problems.TABLE[type(error)][0], error.code)
+    assert answer.headers[name] == value
+
+
 @pytest.mark.parametrize("status", [*problems.FRAMEWORK, 418])
 async def test_every_error_of_the_framework_is_a_problem(status: int) -> None:
     code = problems.FRAMEWORK[status][0] if status in problems.FRAMEWORK else "http_error"

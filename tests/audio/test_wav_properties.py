@@ -1,4 +1,5 @@
 import struct
+from random import Random
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,13 +11,16 @@ from tests.audio.wav_bytes import (
     LIST,
     ODD,
     PCM,
+    chunk,
     encode_floats,
     encode_integers,
     encode_pcm16,
+    fmt_body,
     riff,
     subformat,
     wav_bytes,
 )
+from tests.fuzz.wav import check
 
 from soundproof import errors
 from soundproof.audio import wav
@@ -106,3 +110,49 @@ def test_a_mutated_file_is_read_or_refused(valid: bytes, writes: list[tuple[int,
             struct.pack_into(word, mutated, offset, value % (1 << 8 * size))
     reads_or_refuses(bytes(mutated[:length] if writes and length < len(mutated) else mutated))
     reads_or_refuses(bytes(mutated))
+
+
+names = st.sampled_from(
+    [b"fmt ", b"data", b"LIST", b"fact", b"bext", b"ds64", b"RIFF", b"\0\0\0\0", b"\xff\xfe\xfd\xfc"]
+)
+sizes = st.sampled_from([None, None, None, 0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF])
+formats = st.builds(
+    fmt_body,
+    tag=st.sampled_from([PCM, PCM, FLOAT, EXTENSIBLE, 2, 6]),
+    channels=st.sampled_from([0, 1, 1, 2, 3, 0xFFFF]),
+    rate_hz=rates | st.integers(0, 2**32 - 1),
+    bits=st.sampled_from([0, 8, 16, 16, 20, 24, 32, 64]),
+    valid_bits=st.none() | st.integers(0, 64),
+    subformat_guid=st.none() | st.just(subformat(FLOAT)) | st.binary(min_size=16, max_size=16),
+)
+chunks = st.builds(chunk, names, st.binary(max_size=24), size=sizes, pad=st.booleans()) | formats.map(
+    lambda body: chunk(b"fmt ", body)
+)
+
+
+@steady
+@given(st.lists(chunks, max_size=6), sizes, st.binary(max_size=9))
+def test_whatever_chunks_there_are_other_readers_read_the_same(
+    parts: list[bytes], size: int | None, after: bytes
+) -> None:
+    check(riff(*parts, size=size, after=after))
+
+
+readable = st.builds(
+    fmt_body,
+    tag=st.sampled_from([PCM, PCM, FLOAT, EXTENSIBLE]),
+    channels=channel_counts,
+    rate_hz=rates,
+    bits=st.sampled_from([16, 24, 32]),
+    subformat_guid=st.sampled_from([subformat(PCM), subformat(FLOAT)]),
+)
+skipped = st.builds(chunk, names.filter(lambda name: name not in (b"fmt ", b"data")), st.binary(max_size=24))
+
+
+@steady
+@given(readable, st.lists(skipped, max_size=2), st.integers(1, 3), st.randoms(), st.lists(skipped, max_size=2))
+def test_a_file_with_other_chunks_around_its_own_is_read_as_others_read_it(
+    fmt: bytes, before: list[bytes], blocks: int, random: Random, behind: list[bytes]
+) -> None:
+    body = random.randbytes(24 * blocks)  # whole frames, whatever they are
+    check(riff(chunk(b"fmt ", fmt), *before, chunk(b"data", body), *behind))

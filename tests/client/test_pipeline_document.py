@@ -141,7 +141,10 @@ def test_the_github_workflow_is_one() -> None:
         if "uses" in step:
             assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
     [environment] = [step["env"] for step in job["steps"] if "env" in step]
-    assert environment == {"SOUNDPROOF_URL": "${{ vars.SOUNDPROOF_URL }}"}
+    assert environment == {
+        "SOUNDPROOF_URL": "${{ vars.SOUNDPROOF_URL }}",
+        "SOUNDPROOF_API_KEY": "${{ secrets.SOUNDPROOF_API_KEY }}",
+    }
     [upload] = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
     assert upload["if"] == "always()"
     assert upload["with"]["path"] == "gate/"

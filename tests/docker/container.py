@@ -12,18 +12,23 @@ import httpx
 from tests.conftest import YES, free_port
 from tests.docker.image import Image, do, entering
 
+from soundproof.terminal import MISCONFIGURED
+
 HEALTHY_S, GRACE_S = 180, 30
 VOLUME = "volume"
+OPEN = "SOUNDPROOF_OPEN"
 
 
 class Container:
-    """Started on entering, killed on leaving where it still runs. Its volume is kept beside the image's stages."""
+    """Started on entering, killed on leaving where it still runs. Its volume is kept beside the image's stages.
+
+    It has no keys, and may be open since its port is published to nobody."""
 
     def __init__(self, image: Image, target: str) -> None:
         self.root = image.build(target)
         self.user = image.last(target, "USER").value
         self.port = free_port()
-        self.environment = image.environment(target) | {"SOUNDPROOF_PORT": str(self.port)}
+        self.environment = image.environment(target) | {"SOUNDPROOF_PORT": str(self.port), OPEN: "true"}
         self.folder = image.last(target, "WORKDIR").value
         self.health = json.loads(image.last(target, "HEALTHCHECK").value.removeprefix("CMD "))
         command = [json.loads(image.last(target, keyword).value) for keyword in ("ENTRYPOINT", "CMD")]
@@ -69,6 +74,7 @@ class Container:
             assert not self._succeeds("touch", f"{place}/written"), f"{place} can be written"
         assert self._succeeds("test", "-w", self.folder), "the volume cannot be written"
         assert self._succeeds("soundproof", "serve", "--check")
+        assert self._code("env", f"--unset={OPEN}", "soundproof", "serve") == MISCONFIGURED, "it is open unasked"
 
     def certify(self) -> str:
         """The id of a clip's certificate."""
@@ -96,8 +102,10 @@ class Container:
         return entering(self.root, self.environment, self.folder, user=self.user)
 
     def _succeeds(self, *command: str) -> bool:
-        done = subprocess.run([*self._entering(), *command], capture_output=True, check=False)
-        return done.returncode == 0
+        return self._code(*command) == 0
+
+    def _code(self, *command: str) -> int:
+        return subprocess.run([*self._entering(), *command], capture_output=True, check=False).returncode
 
     def _processes(self) -> list[Path]:
         """The service's and its workers', of the process namespace that the replay is alone in."""

@@ -58,8 +58,11 @@ class Prometheus:
 
 
 @contextmanager
-def watching(target: str, folder: Path, interval_s: float = INTERVAL_S) -> Iterator[Prometheus]:
-    """It reads "HOST:PORT" every `interval_s` seconds and keeps what it reads in `folder`."""
+def watching(
+    target: str, folder: Path, interval_s: float = INTERVAL_S, credentials: Path | None = None
+) -> Iterator[Prometheus]:
+    """It reads "HOST:PORT" every `interval_s` seconds and keeps what it reads in `folder`. `credentials`: a file with
+    the key that it asks with."""
     assert BINARY is not None
     configuration = yaml.safe_load(CONFIGURATION.read_text())
     interval = f"{round(1000 * interval_s)}ms"
@@ -67,6 +70,8 @@ def watching(target: str, folder: Path, interval_s: float = INTERVAL_S) -> Itera
     configuration["rule_files"] = [str(CONFIGURATION.parent / pattern) for pattern in configuration["rule_files"]]
     [job] = configuration["scrape_configs"]
     job["static_configs"] = [{"targets": [target]}]
+    if credentials:
+        job["authorization"] = {"credentials_file": str(credentials)}
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(configuration))
     port = free_port()

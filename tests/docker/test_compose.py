@@ -15,11 +15,13 @@ from soundproof import __version__
 from soundproof.configuration import variable
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
+PROMETHEUS = ROOT / "docker" / "prometheus.yml"
 OURS = ["service", "service-gpu"]
 SECRETS = {
     "SOUNDPROOF_SEED_KEY_FILE": "keys/seed",
     "SOUNDPROOF_SIGNING_KEY_FILE": "keys/signing",
     "SOUNDPROOF_STORE_FILE": "keys/url",
+    "SOUNDPROOF_API_KEYS": "keys/api",
 }
 
 
@@ -104,9 +106,25 @@ def test_a_secret_is_mounted_from_the_host_and_read_where_it_is_mounted(name: st
 
 
 def test_no_secret_stands_in_an_environment() -> None:
-    assert not re.search(r"(PASSWORD|KEY|TOKEN)(?!_FILE)\w*:", FILE.read_text())
+    assert not re.search(r"(PASSWORD|KEY|TOKEN)(?!_FILE|S:)\w*:", FILE.read_text())
     for service in SERVICES.values():
         assert "env_file" not in service
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_may_be_open_since_its_port_is_published_to_this_machine_only(name: str) -> None:
+    service = compose(SECRETS)["services"][name]
+    assert service["environment"]["SOUNDPROOF_OPEN"] == "true"
+    assert service["environment"]["SOUNDPROOF_API_KEYS"] == "/run/secrets/api_keys"
+    assert service["ports"] == ["127.0.0.1:8000:8000"]
+
+
+def test_prometheus_has_the_key_that_its_configuration_speaks_of() -> None:
+    [line] = [line for line in PROMETHEUS.read_text().splitlines() if "authorization" in line]
+    assert line.strip().startswith("# authorization: {credentials_file: /run/secrets/metrics_key}")
+    document = compose({"METRICS_KEY_FILE": "keys/metrics"})
+    assert document["services"]["prometheus"]["secrets"] == ["metrics_key"]
+    assert document["secrets"]["metrics_key"]["file"] == "keys/metrics"
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -48,6 +48,7 @@ def test_every_setting_that_an_image_sets_is_one() -> None:
     known = {variable.name for variable in variables()}
     told = {name for each in INSTRUCTIONS if each.keyword == "ENV" for name in pairs(each)}
     assert {name for name in told if name.startswith("SOUNDPROOF_")} <= known
+    assert "SOUNDPROOF_OPEN" not in told  # by itself an image may be published to anybody
     assert "SOUNDPROOF_STORE" not in told  # or SOUNDPROOF_STORE_FILE would be set beside it
 
 

@@ -53,6 +53,7 @@ EXPECTED: dict[str, Holds] = {
     "Jobs": lambda values: sum(values) == 1,
     "Clips of jobs, by state": lambda values: sum(values) == JOB_CLIPS,
     "Clips unaccounted for": each(0),
+    "The oldest clip waits since": each(0),
     "Store": each(1),
     "Silence of busy workers": lambda values: all(0 <= value < 30 for value in values),
     "Restarts and halved chunks, within 15 minutes": each(0),

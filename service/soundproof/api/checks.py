@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from soundproof import __version__
 from soundproof.api.catalog import Entry
 from soundproof.api.seeds import seed_of
-from soundproof.api.uploads import Clip
 from soundproof.audio.facts import ClipFacts
 from soundproof.engine.run import Finished
 from soundproof.nets.manifest import ModelManifest
@@ -25,29 +24,8 @@ from soundproof.verify.report import Check
 
 # How many differences a sentence names.
 _NAMED = 4
-_LEVEL_DB = 1e-9
 # Sums of floats over noise samples: a library may add them up in another order.
 _GEOMETRY = 1e-6
-
-
-def check_clip(stated: Issued, clip: Clip) -> Check:
-    audio, waveform = stated.audio, clip.waveform
-    compared = {
-        "sha256": (audio.sha256, clip.audio_sha256),
-        "samples_sha256": (audio.samples_sha256, clip.samples_sha256),
-        "sample_rate_hz": (audio.sample_rate_hz, waveform.sample_rate_hz),
-        "channels": (audio.channels, waveform.channels),
-        "frames": (audio.frames, waveform.frames),
-        "duration_s": (audio.duration_s, waveform.duration_s),
-        "rms_dbfs": (audio.rms_dbfs, waveform.rms_dbfs),
-        "peak_dbfs": (audio.peak_dbfs, waveform.peak_dbfs),
-    }
-    wrong = [f"{name} is {found}, not {said}" for name, (said, found) in compared.items() if not _same(said, found)]
-    if wrong:
-        same_sound = audio.samples_sha256 == clip.samples_sha256
-        remark = " The sound is the same: only the file is another." if same_sound and len(wrong) == 1 else ""
-        return Check.of("audio", "failed", f"It is not the clip that is named: {_some(wrong)}.{remark}")
-    return Check.of("audio", "passed", "The file's bytes and samples are those named, and so are their levels.")
 
 
 def check_model(stated: Issued, entries: Mapping[str, Entry]) -> tuple[Entry | None, Check]:
@@ -212,12 +190,6 @@ def check_fresh(stated: Issued, plan: Plan, finished: Finished) -> Check:
         else "so few votes refute nothing"
     )
     return Check.of("fresh", "passed", f"{seen}: not refuted. That does not prove it: {power}.")
-
-
-def _same(said: object, found: object) -> bool:
-    if isinstance(said, float) and isinstance(found, float):
-        return math.isclose(said, found, rel_tol=0.0, abs_tol=_LEVEL_DB)
-    return said == found
 
 
 def _kind(device: str) -> str:

@@ -43,6 +43,9 @@ class ProgressEvent(BaseModel):
 
 Event = ProgressEvent | Answer | None
 
+# Of a stream of events: proxies such as nginx pass each on as it comes instead of waiting for more.
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+
 
 async def stream(request: Request, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     """`progress` events, then one `certificate` or `problem`; a comment where there is nothing to tell (None)."""

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from soundproof.smoothing.plan import (
     ALPHA_RANGE,
@@ -32,6 +32,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "fresh_votes": FRESH_RANGE,
 }
 
+
+def _true_or_false(given: object) -> object:
+    """As text only these words: what else pydantic takes for them, from "on" to "0", is as likely a mistake."""
+    if isinstance(given, str) and given.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return given
+
+
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
 Sigma = Annotated[float, Field(ge=SIGMA_RANGE[0], le=SIGMA_RANGE[1], allow_inf_nan=False)]
 Alpha = Annotated[float, Field(ge=ALPHA_RANGE[0], le=ALPHA_RANGE[1], allow_inf_nan=False)]
 
@@ -103,7 +112,7 @@ class ClipFields(Fields):
 class CertifyFields(ClipFields):
     """POST /certify."""
 
-    progress: bool = Field(
+    progress: Flag = Field(
         False,
         description="answer with a stream of events: `progress` while votes come in, then `certificate` or `problem`",
     )
@@ -116,7 +125,8 @@ def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
     audio = {
         "type": "string",
         "format": "binary",
-        "description": "WAV: PCM of 16, 24 or 32 bits or 32-bit float, mono or stereo, at an allowed sample rate",
+        "description": "WAV: PCM of 16, 24 or 32 bits or 32-bit float, mono or stereo, at an allowed sample rate; "
+        "where the operator allows it FLAC, Ogg or MP3 (limits.formats of GET /models)",
     }
     properties = {"audio": audio, **schema["properties"]}
     required = ["audio", *schema.get("required", [])]
@@ -126,7 +136,7 @@ def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A schema with references to enumerations replaced by them."""
+    """A schema with references to enumerations replaced by them, and without nulls."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
@@ -135,4 +145,8 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
         name = schema["$ref"].rsplit("/", 1)[1]
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return {**definitions[name], **rest}
+    if "anyOf" in schema:  # of a value and null, which a form cannot send: a field that is left out is no field
+        [value] = [each for each in schema["anyOf"] if each != {"type": "null"}]
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        return _inlined({**value, **rest}, definitions)
     return {key: _inlined(value, definitions) for key, value in schema.items()}

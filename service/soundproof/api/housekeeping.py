@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from time import time as now
 
+from soundproof.api.clock_steps import ClockSteps
 from soundproof.api.keeper import Keeper
 from soundproof.errors import StoreUnavailable
 from soundproof.store.store import Store
@@ -22,6 +23,7 @@ class Housekeeping:
     keeper: Keeper
     keep_jobs_days: float
     keep_certificates_days: float
+    steps: ClockSteps = field(default_factory=ClockSteps)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -35,8 +37,11 @@ class Housekeeping:
             await asyncio.sleep(EVERY_S)
 
     async def tidy(self) -> None:
-        """Delete what is older than its time. Raises StoreUnavailable."""
-        today = datetime.fromtimestamp(now(), UTC)
+        """Delete what is older than its time, unless the clock says so only because it was set. Raises
+        StoreUnavailable."""
+        if not self.steps.trusted():
+            return
+        today = datetime.fromtimestamp(time.time(), UTC)
         jobs, certificates = (
             today - timedelta(days=days) for days in (self.keep_jobs_days, self.keep_certificates_days)
         )

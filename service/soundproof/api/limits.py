@@ -55,13 +55,19 @@ class _Exchange:
         length = headers.get("content-length", "0")
         self._announced_bytes = int(length) if length.isdecimal() else 0
         self._received_bytes = 0
-        self._complete = self._announced_bytes == 0 and "transfer-encoding" not in headers
+        chunked = "transfer-encoding" in headers
+        self._ambiguous = chunked and "content-length" in headers
+        self._complete = self._announced_bytes == 0 and not chunked
         self._closes = False
 
     async def receive(self) -> Message:
         """The next message, in time and within the limit, else HTTPException."""
         if self._complete:
             return await self._receive()
+        if self._ambiguous:
+            # Whoever forwarded it may have gone by the other length, and what follows be another's request: refused,
+            # and as every answer before the end of a body, the last on its connection (RFC 9112, section 6.1).
+            raise HTTPException(400, "The body has both a Content-Length and a Transfer-Encoding.")
         if self._announced_bytes > self._limit.most_bytes:
             raise self._too_large()
         if self._deadline is None:

@@ -1,6 +1,6 @@
 """All metric names, in one place. Labels come from closed sets only, so their number is bounded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -68,6 +68,11 @@ class Metrics:
         self._accepted_clips = Gauge(
             "soundproof_job_clips_accepted",
             "Clips that were accepted with the jobs that are kept: the sum of soundproof_job_clips, always",
+            registry=registry,
+        )
+        self._oldest_clip = Gauge(
+            "soundproof_job_oldest_waiting_seconds",
+            "Time since the first of the clips that wait in the store was handed in; 0 when none waits",
             registry=registry,
         )
         self._jobs = Gauge("soundproof_jobs", "Jobs that are kept, by state", ["state"], registry=registry)
@@ -177,7 +182,27 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self._key_cost = Counter(
+            "soundproof_key_cost",
+            "What was worked for an API key, in noise samples x clip samples",
+            ["key"],
+            registry=registry,
+        )
+        self._key_budget = Gauge(
+            "soundproof_key_budget_left_ratio",
+            "Share of its budget that an API key has left",
+            ["key"],
+            registry=registry,
+        )
+        self._keys: set[str] = set()
         self._ready = Gauge("soundproof_ready", "1 when work can make progress", registry=registry)
+        self._spans = Counter(
+            "soundproof_trace_spans",
+            "Spans of traces by what became of them: exported, failed (the collector did not take them), dropped (too "
+            "many waited for it)",
+            ["result"],
+            registry=registry,
+        )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered; `route` is the template, never the address itself."""
@@ -203,6 +228,7 @@ class Metrics:
             self._jobs.labels(state.value).set(getattr(tally.jobs, state.value))
             self._job_clips.labels(state.value).set(getattr(tally.clips, state.value))
         self._accepted_clips.set(tally.clips_accepted)
+        self._oldest_clip.set(tally.oldest_waiting_s)
 
     def store_up(self, up: bool) -> None:
         self._store_up.set(up)
@@ -239,6 +265,22 @@ class Metrics:
             self._device_memory.labels(use.device).set(use.memory_bytes)
             self._device_busy.labels(use.device).set(use.utilization)
 
+    def keys(self, names: Collection[str]) -> None:
+        """These keys are in force; series of others end."""
+        for gone in self._keys - set(names):
+            self._key_cost.remove(gone)
+        self._key_budget.clear()
+        self._keys = set(names)
+        for name in names:
+            self._key_cost.labels(name)
+
+    def spent(self, key: str, cost: float) -> None:
+        """`key`: the name of one that is in force."""
+        self._key_cost.labels(key).inc(cost)
+
+    def budget_left(self, key: str, ratio: float) -> None:
+        self._key_budget.labels(key).set(ratio)
+
     def ready(self, ready: bool) -> None:
         self._ready.set(ready)
 
@@ -271,6 +313,9 @@ class Metrics:
     def models_held(self, count: int, size_bytes: int) -> None:
         self._models.set(count)
         self._model_bytes.set(size_bytes)
+
+    def spans(self, result: str, count: int) -> None:
+        self._spans.labels(result).inc(count)
 
     def reload(self, result: str) -> None:
         self._reloads.labels(result).inc()

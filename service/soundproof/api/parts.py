@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from soundproof.errors import StoreUnavailable
+
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 1024
 
@@ -44,6 +46,11 @@ class Parser(MultiPartParser):
     def on_end(self) -> None:
         self.ended = True
 
+    def close(self) -> None:
+        """The files; that of a part that is cut short, which is in no form, too."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 @asynccontextmanager
 async def read_parts(
@@ -58,18 +65,33 @@ async def read_parts(
     charset = options.get(b"charset", b"utf-8").decode("latin-1")
     if charset.lower() != "utf-8":  # Python has codecs that are no charsets, and some that raise what nobody expects
         raise HTTPException(415, f"The form's charset is {charset!r}; only utf-8 is read.")
-    async with aclosing(request.stream()) as stream:
-        parser = parser_of(request.headers, stream)
+    async with aclosing(request.stream()) as stream, aclosing(_begun(stream)) as begun:
+        parser = parser_of(request.headers, begun)
         try:
             form = await parser.parse()
         except MultiPartException as error:
             raise HTTPException(400, f"The form cannot be read: {error.message}") from error
+        except OSError as error:  # larger uploads are put down on the disk while they are read
+            raise StoreUnavailable(
+                f"There is no room for the upload: {error.strerror}.", "Send the request again later."
+            ) from error
     try:
         if not parser.ended:
             raise HTTPException(400, "The form ends before its closing boundary.")
         yield form.multi_items()
     finally:
         await form.close()
+        parser.close()
+
+
+async def _begun(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """A body without line ends in front: behind them the parser skips what is no boundary, as far as a piece reaches,
+    and what is a form would depend on the pieces in which it arrives."""
+    begun = False
+    async for piece in stream:
+        rest = piece if begun else piece.lstrip(b"\r\n")
+        begun = begun or bool(rest)
+        yield rest
 
 
 def fault(field: str, message: str) -> RequestValidationError:

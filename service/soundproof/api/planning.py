@@ -55,6 +55,11 @@ def plan_for(
     return replace(plan, seed=seed_of(seed_key, plan)), "service"
 
 
+def cost_of(plan: Plan, manifest: ModelManifest, estimation: int | None = None) -> float:
+    """Noise samples x clip samples: of the whole plan, a gate's too, or of so many estimation votes."""
+    return (plan.n0 + (plan.n if estimation is None else estimation)) * float(manifest.clip_samples)
+
+
 def check_label(fields: Fields, manifest: ModelManifest) -> None:
     """Raises UnknownLabel."""
     if fields.label is not None and fields.label not in manifest.classes:

@@ -6,17 +6,22 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from soundproof import errors
-from soundproof.errors import QueueFull, SoundproofError
+from soundproof.api import headers as security
+from soundproof.errors import BudgetExhausted, EngineStopped, Forbidden, QueueFull, SoundproofError, Unauthenticated
 
 log = logging.getLogger("soundproof.api")
 
 MEDIA_TYPE = "application/problem+json"
+# How soon whoever takes the place of a service that ends may be there.
+RESTART_S = 5
 # Of a request's scope: the code of the problem that it was answered with, for api/observe.py to count.
 TOLD = "soundproof.problem"
 # What nobody reads: the client is gone. Counted, never sent.
@@ -25,6 +30,7 @@ CLIENT_GONE = 499
 TABLE: dict[type[SoundproofError], tuple[int, str]] = {
     errors.UnsupportedAudio: (415, "Unsupported audio"),
     errors.MalformedWav: (422, "Malformed WAV file"),
+    errors.MalformedAudio: (422, "Malformed audio"),
     errors.UnsupportedRate: (422, "Unsupported sample rate"),
     errors.UnsupportedChannels: (422, "Unsupported number of channels"),
     errors.InvalidSamples: (422, "Invalid samples"),
@@ -40,8 +46,13 @@ TABLE: dict[type[SoundproofError], tuple[int, str]] = {
     errors.QueueFull: (429, "Queue full"),
     errors.WorkerLost: (503, "Worker lost"),
     errors.WorkerFault: (500, "Internal error"),
+    errors.DecoderLost: (503, "Decoder lost"),
     errors.DeviceMemoryExhausted: (503, "Device memory exhausted"),
     errors.EngineStopped: (503, "Shutting down"),
+    errors.Unauthenticated: (401, "Unauthenticated"),
+    errors.Forbidden: (403, "Forbidden"),
+    errors.BudgetExhausted: (429, "Budget exhausted"),
+    errors.BudgetTooSmall: (403, "Budget too small"),
     errors.StoreUnavailable: (503, "Store unavailable"),
     errors.StoreRefused: (503, "Store refused"),
     errors.UnknownCertificate: (404, "Unknown certificate"),
@@ -179,18 +190,46 @@ def problem(  # noqa: PLR0913
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
+def answer_to(request: Request, error: SoundproofError) -> Response:
+    """An error of ours as the whole answer."""
+    status, title = TABLE[type(error)]
+    return problem(
+        request,
+        status=status,
+        title=title,
+        code=error.code,
+        detail=error.detail,
+        hint=error.hint,
+        headers=_headers_of(error),
+    )
+
+
+def _headers_of(error: SoundproofError) -> dict[str, str] | None:
+    """What belongs to the status: RFC 9110, sections 10.2.3 and 11.6.1; RFC 6750, section 3."""
+    match error:
+        case QueueFull() | BudgetExhausted():
+            return {"Retry-After": str(error.retry_after_s)}
+        case EngineStopped():
+            return {"Retry-After": str(RESTART_S)}
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case Forbidden(scope=scope) if scope:
+            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+        case _:
+            return None
+
+
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, SoundproofError)  # noqa: S101  (registered for nothing else)
-    status, title = TABLE[type(error)]
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, QueueFull) else None
-    return problem(
-        request, status=status, title=title, code=error.code, detail=error.detail, hint=error.hint, headers=headers
-    )
+    return answer_to(request, error)
 
 
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     code, title, hint = FRAMEWORK.get(error.status_code, ("http_error", "HTTP error", ""))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     return problem(
         request,
         status=error.status_code,
@@ -198,8 +237,15 @@ async def _framework(request: Request, error: Exception) -> Response:
         code=code,
         detail=str(error.detail),
         hint=hint,
-        headers=dict(error.headers or {}),
+        headers=headers,
     )
+
+
+def _methods(request: Request) -> set[str]:
+    """Of every route of the address (RFC 9110, section 10.2.1): the framework names those of the first."""
+    routes = iter_route_contexts(request.app.routes)
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in found for method in route.methods or ()}
 
 
 async def _validation(request: Request, error: Exception) -> Response:
@@ -216,7 +262,8 @@ async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("soundproof.request_id", "")
-    log.error("request %s failed", request_id, exc_info=error)
+    # Outside of api/observe.py, where the log would know the request by itself.
+    log.error("request %s failed", request_id, exc_info=error, extra={"request_id": request_id})
     status, title, code, detail, hint = INTERNAL
     return problem(
         request,
@@ -225,8 +272,9 @@ async def _bug(request: Request, error: Exception) -> Response:
         code=code,
         detail=detail,
         hint=hint,
-        # This one answer does not pass through api/observe.py, and the server ends the connection behind it.
-        headers={"X-Request-ID": request_id, "Connection": "close"},
+        # This one answer does not pass through api/observe.py and api/headers.py, and the server ends the connection
+        # behind it.
+        headers=security.ALWAYS | {"X-Request-ID": request_id, "Connection": "close"},
     )
 
 

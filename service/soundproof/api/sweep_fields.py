@@ -16,6 +16,9 @@ CONTRACTS: dict[str, tuple[ContractName, TransformName]] = {
     "feature": (ContractName.FEATURE, TransformName.FIXED),
 } | {transform.value: (ContractName.POST_PROCESSED, transform) for transform in TransformName}
 
+_SIGMA = "[0-9.]+(e-?[0-9]+)?"
+_SETTING = rf" *({'|'.join(CONTRACTS)})(:{_SIGMA})? *"
+_PATTERN = f"^{_SETTING}(,{_SETTING}){{0,{MOST_SETTINGS - 1}}}$"
 EXAMPLE = "waveform:0.0025,waveform:0.02,feature,clip:0.0025"
 
 
@@ -32,7 +35,7 @@ def _listed(text: object) -> object:
             raise ValueError(
                 f"must be NAME or NAME:SIGMA, separated by commas, each name one of {', '.join(CONTRACTS)}"
             )
-        if setting != name and not re.fullmatch(r"[0-9.]+(e-?[0-9]+)?", sigma):
+        if setting != name and not re.fullmatch(_SIGMA, sigma):
             raise ValueError(f"must be NAME or NAME:SIGMA, separated by commas, for example {EXAMPLE}")
     if len(set(settings)) < len(settings):
         raise ValueError("must not repeat a setting")
@@ -42,7 +45,9 @@ def _listed(text: object) -> object:
 class SweepFields(Fields):
     """POST /certify/sweep: several contracts or sigmas for one clip; all else is the same for all of them."""
 
-    settings: Annotated[tuple[str, ...], BeforeValidator(_listed), WithJsonSchema({"type": "string"})] = Field(
+    settings: Annotated[
+        tuple[str, ...], BeforeValidator(_listed), WithJsonSchema({"type": "string", "pattern": _PATTERN})
+    ] = Field(
         description=f"1 to {MOST_SETTINGS}, separated by commas: a contract ({', '.join(CONTRACTS)}; the last five are "
         "post_processed with that transform), then a colon and sigma, or neither for the model's recommended value",
         examples=[EXAMPLE],

@@ -1,4 +1,4 @@
-"""Uploaded clips, decoded."""
+"""Uploaded clips, decoded: the one way in for all routes and for jobs."""
 
 import asyncio
 import hashlib
@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 from starlette.datastructures import UploadFile
 
 from soundproof.audio import wav
+from soundproof.audio.compressed import container_of
+from soundproof.audio.decoder import Decoder
 from soundproof.audio.waveform import Waveform
+from soundproof.certificate import Decoding
 
 # Clips decoded at a time. Until a run is admitted nothing else bounds the memory that many large uploads take.
 DECODING = 2
+_HEAD_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Digests of an upload and of its samples, and these."""
+    """Digests of an upload and of its samples, and these. `decoding`: None for a WAV file."""
 
     audio_sha256: str
     samples_sha256: str
     waveform: Waveform
+    decoding: Decoding | None = None
 
 
 @dataclass(frozen=True)
@@ -27,18 +32,29 @@ class Uploads:
     """One for the whole service: what it bounds is bounded for all routes together."""
 
     max_duration_s: float
+    decoder: Decoder = field(default_factory=Decoder)  # of no format beside WAV
     _decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECODING), init=False)
 
     async def read(self, audio: UploadFile) -> Clip:
-        """What an upload holds; its bytes are not kept. Raises the AudioErrors of reading."""
+        """What an upload holds; its bytes are not kept. Raises the AudioErrors of reading, and DecoderLost."""
         async with self._decoding:
-            return await asyncio.to_thread(lambda: self._decoded(audio.file.read()))
+            return await self._clip(await asyncio.to_thread(audio.file.read))
 
     async def decode(self, audio: bytes) -> Clip:
         """What a file's bytes hold; raises as `read` does."""
         async with self._decoding:
-            return await asyncio.to_thread(self._decoded, audio)
+            return await self._clip(audio)
 
-    def _decoded(self, audio: bytes) -> Clip:
-        waveform = wav.read(audio, max_duration_s=self.max_duration_s)
-        return Clip(hashlib.sha256(audio).hexdigest(), waveform.digest, waveform)
+    async def _clip(self, audio: bytes) -> Clip:
+        container = container_of(audio[:_HEAD_BYTES])
+        if container is None:
+            return await asyncio.to_thread(self._wav, audio)
+        waveform, decoding = await self.decoder.decode(audio, container)
+        return await asyncio.to_thread(_named, audio, waveform, decoding)
+
+    def _wav(self, audio: bytes) -> Clip:
+        return _named(audio, wav.read(audio, max_duration_s=self.max_duration_s))
+
+
+def _named(audio: bytes, waveform: Waveform, decoding: Decoding | None = None) -> Clip:
+    return Clip(hashlib.sha256(audio).hexdigest(), waveform.digest, waveform, decoding)

@@ -4,9 +4,9 @@ import asyncio
 import secrets
 from dataclasses import dataclass, replace
 
+from soundproof.api.access.purse import NOBODY, Payer, Prepaid
 from soundproof.api.catalog import Entry
 from soundproof.api.checks import (
-    check_clip,
     check_derived,
     check_fresh,
     check_model,
@@ -14,10 +14,13 @@ from soundproof.api.checks import (
     check_seed,
     check_votes,
 )
+from soundproof.api.clip_check import check_clip, is_decoded_otherwise
 from soundproof.api.form import Form
 from soundproof.api.metrics import Metrics
+from soundproof.api.planning import cost_of
 from soundproof.api.registry import Registry
 from soundproof.api.together import together
+from soundproof.api.tracing import NO_TRACING, PartName, Tracing
 from soundproof.api.uploads import Clip, Uploads
 from soundproof.api.verify_fields import VerifyFields
 from soundproof.audio.facts import ClipFacts
@@ -45,6 +48,7 @@ class _Question:
     clip: Clip
     entry: Entry
     plan: Plan
+    payer: Payer
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ class Verifier:
     seed_key: bytes
     keys: tuple[CheckingKey, ...]
     max_samples: int
+    tracing: Tracing = NO_TRACING
 
-    async def verify(self, form: Form[VerifyFields]) -> Report:
+    async def verify(self, form: Form[VerifyFields], payer: Payer = NOBODY) -> Report:
         """The report. Cancelling the task ends the work within one chunk.
 
         Raises the AudioErrors of reading and preparing, and the errors of the engine.
@@ -69,12 +74,13 @@ class Verifier:
         except UnreadableDocument as error:
             found = unreadable(error)
         else:
-            clip = await self.uploads.read(form.audio)
-            found = report(document, await self._checks(document, clip, form.fields))
+            with self.tracing.part("ingest"):
+                clip = await self.uploads.read(form.audio)
+            found = report(document, await self._checks(document, clip, form.fields, payer))
         self.metrics.verification(found.result)
         return found
 
-    async def _checks(self, document: Document, clip: Clip, fields: VerifyFields) -> list[Check]:
+    async def _checks(self, document: Document, clip: Clip, fields: VerifyFields, payer: Payer) -> list[Check]:
         stated = document.certificate
         entry, model = check_model(stated, self.registry.catalog.entries)
         checks = [
@@ -86,12 +92,14 @@ class Verifier:
         if entry is None:
             return checks + _skipped("It takes the model.")
         if clip.samples_sha256 != stated.audio.samples_sha256:
+            if is_decoded_otherwise(stated, clip):
+                return checks + _skipped("The decoder here makes another sound of the file.")
             return checks + _skipped("It is another sound that was sent.")
         try:
             plan = plan_of(stated, entry.manifest, clip.samples_sha256)
         except PlanError as error:
             return checks + _impossible(error)
-        question = _Question(stated, clip, entry, plan)
+        question = _Question(stated, clip, entry, plan, payer)
         facts = await self.pool.prepare(plan, entry.source, clip.waveform, entry.manifest.clip_samples)
         return [
             *checks,
@@ -110,9 +118,20 @@ class Verifier:
         derived = await asyncio.to_thread(
             check_derived, stated, plan, question.entry.manifest, facts, asked, votes.result == "passed"
         )
-        rerun = self._rerun(question, fields.rerun, sound=votes.result == "passed")
-        again = await together([rerun, self._fresh(question, fields.fresh_votes)])
+        sound = votes.result == "passed"
+        with Prepaid(question.payer.charge(self._most(question, fields, sound=sound))) as payer:
+            question = replace(question, payer=payer)
+            rerun = self._rerun(question, fields.rerun, sound=sound)
+            again = await together([rerun, self._fresh(question, fields.fresh_votes)])
         return [votes, derived, *again]
+
+    def _most(self, question: _Question, fields: VerifyFields, *, sound: bool) -> float:
+        """The cost of all that may be drawn."""
+        plan, manifest = question.plan, question.entry.manifest
+        cost = cost_of(plan, manifest) if fields.rerun and sound and max(plan.n, plan.n0) <= self.max_samples else 0.0
+        if fields.fresh_votes <= self.max_samples:
+            cost += (fields.fresh_votes and 1 + fields.fresh_votes) * float(manifest.clip_samples)
+        return cost
 
     async def _rerun(self, question: _Question, wanted: bool, *, sound: bool) -> Check:
         plan = question.plan
@@ -122,7 +141,7 @@ class Verifier:
             return Check.of("rerun", "skipped", "No run can have had these votes.")
         if (votes := max(plan.n, plan.n0)) > self.max_samples:
             return Check.of("rerun", "skipped", f"It takes {votes} votes; here are drawn at most {self.max_samples}.")
-        finished = await self._drawn(question, plan)
+        finished = await self._drawn("rerun", question, plan)
         return check_rerun(question.stated, finished, question.entry.manifest)
 
     async def _fresh(self, question: _Question, votes: int) -> Check:
@@ -149,12 +168,16 @@ class Verifier:
             )
         except PlanError as error:
             return Check.of("fresh", "skipped", f"So few votes test nothing: {error}")
-        finished = await self._drawn(question, fresh)
+        finished = await self._drawn("fresh", question, fresh)
         return check_fresh(stated, fresh, finished)
 
-    async def _drawn(self, question: _Question, plan: Plan) -> Finished:
+    async def _drawn(self, purpose: PartName, question: _Question, plan: Plan) -> Finished:
         entry = question.entry
-        return await self.pool.certify(plan, entry.source, question.clip.waveform, entry.manifest.clip_samples)
+        with self.tracing.part(purpose), question.payer.charge(cost_of(plan, entry.manifest)) as charge:
+            finished = await self.pool.certify(plan, entry.source, question.clip.waveform, entry.manifest.clip_samples)
+            charge.used = cost_of(plan, entry.manifest, finished.outcome.tally.used)
+            self.tracing.computed(finished, plan.n0 + finished.outcome.tally.used)
+        return finished
 
 
 def _skipped(reason: str) -> list[Check]:

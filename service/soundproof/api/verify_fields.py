@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from soundproof.api.fields import FRESH_RANGE
+from soundproof.api.fields import FRESH_RANGE, Flag
 from soundproof.api.form import Document
 from soundproof.verify.document import MOST_BYTES
 
@@ -17,7 +17,7 @@ class VerifyFields(BaseModel):
     certificate: bytes = Field(
         max_length=MOST_BYTES, description="the certificate's JSON, as a file or as text, at most 1 MiB"
     )
-    rerun: bool = Field(True, description="draw all votes again, with the certificate's seed and plan")
+    rerun: Flag = Field(True, description="draw all votes again, with the certificate's seed and plan")
     fresh_votes: int = Field(
         1000,
         ge=FRESH_RANGE[0],

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundproof.audio import formats
 from soundproof.audio.waveform import Samples, Waveform
@@ -51,8 +50,8 @@ class _Format:
 def read(data: bytes | memoryview, *, max_duration_s: float = 60.0) -> Waveform:
     """Read a mono or stereo WAV file of PCM 16, 24 or 32 bits or IEEE float 32 at one of ALLOWED_RATES_HZ.
 
-    Integers are divided by 2^15, 2^23 or 2^31, so full scale is 1; 16 and 24 bits are exact in float32, PCM 32 is
-    rounded to float32's 24 significant bits. In an extensible file the channel mask is ignored; fewer valid bits than
+    Integers are divided by 2^15, 2^23 or 2^31, so full scale is 1; 16 and 24 bits are exact in float32, PCM 32
+    in float64. In an extensible file the channel mask is ignored; fewer valid bits than
     the container has are its upper ones, so the container's full scale holds. Bytes after the RIFF chunk are ignored.
 
     Raises UnsupportedAudio, MalformedWav, UnsupportedChannels, UnsupportedRate, EmptyAudio, AudioTooLong (more than
@@ -154,8 +153,8 @@ def _check_extension(chunk: memoryview, bits: int, *, extensible: bool) -> None:
             raise MalformedWav(f"{valid_bits} valid bits are claimed for samples of {bits} bits.", _DAMAGED)
 
 
-def _convert(body: memoryview, encoding: _Format, max_duration_s: float) -> NDArray[np.float32]:
-    """Interleaved bytes -> (channels, frames) float32."""
+def _convert(body: memoryview, encoding: _Format, max_duration_s: float) -> Samples:
+    """Interleaved bytes -> (channels, frames)."""
     frames, rest = divmod(len(body), encoding.block_bytes)
     if rest:
         raise MalformedWav(
@@ -173,7 +172,7 @@ def _convert(body: memoryview, encoding: _Format, max_duration_s: float) -> NDAr
         peak = max(float(interleaved.max()), -float(interleaved.min()))
     if not peak <= MAX_AMPLITUDE:
         _refuse_samples(interleaved)
-    return np.ascontiguousarray(interleaved.reshape(frames, encoding.channels).T)
+    return interleaved.reshape(frames, encoding.channels).T.copy()
 
 
 def _amplitudes(body: memoryview, encoding: _Format) -> Samples:

@@ -9,6 +9,7 @@ import httpx
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
 from soundproof.client import wire
 from soundproof.client.answer import Answer
+from soundproof.client.api_key import bearer
 from soundproof.client.feed import TIMEOUT, EventFeed, Feed, ResultFeed
 from soundproof.client.job_events import JobEvent
 from soundproof.client.manifest import Manifest
@@ -36,8 +37,11 @@ class AsyncClient:
         *,
         patience: Patience | None = None,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=url, transport=transport, headers=headers, timeout=wire.TIMEOUT)
+        self._http = httpx.AsyncClient(
+            base_url=url, transport=transport, headers=headers, auth=bearer(api_key, url), timeout=wire.TIMEOUT
+        )
         self._patience = patience or Patience()
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ import httpx
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
 from soundproof.client import wire
 from soundproof.client.answer import Answer
+from soundproof.client.api_key import bearer
 from soundproof.client.feed import TIMEOUT, EventFeed, Feed, ResultFeed
 from soundproof.client.job_events import JobEvent
 from soundproof.client.manifest import Manifest
@@ -32,7 +33,7 @@ class Client:
 
     `wait`, `events` and `results` ask again, with `patience`, while the service is busy, restarted or out of reach;
     PatienceOver ends that. `headers` go with every request: for a proxy that asks for them, or as `Cache-Control:
-    no-store` for certificates that are drawn anew.
+    no-store` for certificates that are drawn anew. `api_key` goes to the host of `url` and to no other.
     """
 
     def __init__(
@@ -42,8 +43,11 @@ class Client:
         *,
         patience: Patience | None = None,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=url, transport=transport, headers=headers, timeout=wire.TIMEOUT)
+        self._http = httpx.Client(
+            base_url=url, transport=transport, headers=headers, auth=bearer(api_key, url), timeout=wire.TIMEOUT
+        )
         self._patience = patience or Patience()
 
     def __enter__(self) -> Self:

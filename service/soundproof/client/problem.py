@@ -43,17 +43,17 @@ def checked(response: httpx.Response) -> httpx.Response:
         return response
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     raise problem_of(body, response.status_code, _retry_after_s(response))
 
 
 def problem_of(document: Any, status: int, retry_after_s: float | None = None) -> ProblemError:
     """The exception that a problem document is; `http_error` for what is none, from a proxy perhaps."""
-    try:
-        told = (document["code"], document["detail"], document["hint"])
-    except (KeyError, TypeError):
-        told = ("http_error", f"The answer was {status}, not from this service?", "")
+    names = ("code", "detail", "hint")
+    told: list[Any] = [document.get(name) for name in names] if isinstance(document, dict) else []
+    if not (told and all(isinstance(text, str) for text in told)):
+        told = ["http_error", f"The answer was {status}, not from this service?", ""]
     return ProblemError(status, *told, retry_after_s=retry_after_s)
 
 

@@ -3,14 +3,14 @@
     def test_yes_is_robust(assert_certified):
         assert_certified("clips/yes.wav", label="yes", snr_db=70)
 
-    pytest --soundproof-url http://127.0.0.1:8000        or SOUNDPROOF_URL
+    pytest --soundproof-url http://127.0.0.1:8000        or SOUNDPROOF_URL; SOUNDPROOF_API_KEY where it has keys
 
 Each assertion is a certificate of its own, false with probability at most alpha. What a whole suite claims at once is
 the gate's business (docs/qa-pipeline.md).
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from soundproof.certificate import AbstainedCertificate, CertifiedCertificate
+from soundproof.client.api_key import api_key_from_environment
 from soundproof.client.client import Client
 from soundproof.client.patience import Patience
 from soundproof.client.problem import ClientError, ProblemError
@@ -32,6 +33,7 @@ class AssertCertified:
     """Call it with a WAV file, its true class, and the SNR in dB that it must hold down to."""
 
     url: str
+    api_key: str | None = field(default=None, repr=False)
 
     def __call__(self, clip: str | Path | bytes, *, label: str, snr_db: float, **fields: Any) -> CertifiedCertificate:
         """The certificate, if the clip is certified as `label` at `snr_db`; else the test fails, and says what was
@@ -58,7 +60,7 @@ class AssertCertified:
     def _certificate(
         self, clip: str | Path | bytes, fields: dict[str, Any]
     ) -> CertifiedCertificate | AbstainedCertificate:
-        with Client(self.url) as client:
+        with Client(self.url, api_key=self.api_key) as client:
             return Patience(total_s=PATIENCE_S).of_sync(lambda: client.certify(clip, **fields), lambda _wait: None)
 
 
@@ -76,4 +78,7 @@ def assert_certified(pytestconfig: pytest.Config) -> AssertCertified:
     url = pytestconfig.getoption("--soundproof-url")
     if not url:
         pytest.fail("assert_certified needs a service: --soundproof-url URL, or SOUNDPROOF_URL", pytrace=False)
-    return AssertCertified(url)
+    try:
+        return AssertCertified(url, api_key_from_environment())
+    except ValueError as error:
+        pytest.fail(f"{error}", pytrace=False)

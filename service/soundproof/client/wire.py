@@ -29,6 +29,7 @@ TIMEOUT = httpx.Timeout(600.0, connect=10.0)
 # What is answered from memory.
 QUICK = httpx.Timeout(60.0, connect=10.0)
 _CERTIFICATE: TypeAdapter[CertifiedCertificate | AbstainedCertificate] = TypeAdapter(Certificate)
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,7 @@ def _job(response: httpx.Response) -> Job:
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    found: dict[str, Any] = response.json()
-    return found
+    return _OBJECT.validate_json(response.content)
 
 
 def _audio(clip: File) -> Part:

@@ -42,6 +42,8 @@ def _shown(value: object) -> str:
             return str(value) or "not set"
         case SecretStr():
             return "set" if value.get_secret_value() else "not set"
+        case bool():
+            return str(value).lower()
         case float():
             return number(value)
         case _:

@@ -12,7 +12,7 @@ from soundproof.configuration.variable import PREFIX, Variable, variables
 from soundproof.settings import Settings
 
 # Read by the client and its pytest plugin, so no settings of the service.
-OTHERS = frozenset({f"{PREFIX}URL"})
+OTHERS = frozenset({f"{PREFIX}URL", f"{PREFIX}API_KEY"})
 LONGEST_SHOWN = 80
 
 

@@ -77,6 +77,8 @@ def _default(value: object) -> str:
     """As it would be set. A default is no secret."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
     return number(value) if isinstance(value, float) else "" if value is None else str(value)
 
 

@@ -1,6 +1,7 @@
 """A worker process seen from the coordinator: one child, one socket pair."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -70,8 +71,15 @@ class Child:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
 
-    async def end(self) -> int:
-        """Make sure that it is gone; its exit status, negative for a signal."""
-        self.kill()
+    async def end(self, *, grace_s: float = 0.0) -> int:
+        """Make sure that it is gone, `grace_s` seconds after now; its exit status, negative for a signal.
+
+        One that is about to end by itself is given the time to: killing it then would take its status from asyncio.
+        """
         self._writer.close()
+        if grace_s:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    return await self._process.wait()
+        self.kill()
         return await self._process.wait()

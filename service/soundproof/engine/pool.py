@@ -5,6 +5,7 @@ nothing that cannot be sent again, so a lost worker costs time, never an answer.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Sequence
@@ -75,21 +76,38 @@ class Pool:
         self._turns = Turns()
         self._ids = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._closed = self._stopping = False
+        self._idle = asyncio.Event()  # while no run is there
+        self._idle.set()
 
     def start(self) -> None:
         """Begin to start the workers; needs a running loop. Work is accepted at once and waits for them."""
         self._tasks = [asyncio.create_task(slot.keep()) for slot in self.slots]
         self._tasks.append(asyncio.create_task(self._look_after()))
 
+    async def drain(self, limit_s: float) -> int:
+        """Let no run in any more, and those that are there end by themselves within so many seconds; the others fail
+        with EngineStopped. How many these were."""
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._idle.wait()
+        return self.give_up()
+
     async def stop(self) -> None:
         """End the workers; every run still going on fails with EngineStopped."""
-        self._stopping = True
-        for run in list(self._runs.values()):
-            run.fail(stopped())
+        self._closed = self._stopping = True
+        self.give_up()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def give_up(self) -> int:
+        """Every run that is going on fails with EngineStopped. How many there were."""
+        left = [run for run in self._runs.values() if not run.done.done()]
+        for run in left:
+            run.fail(stopped())
+        return len(left)
 
     def offer(self, sources: Sequence[Source]) -> None:
         """What new runs may ask for from now on, the default first: that one every worker loads unasked. Runs of other
@@ -158,7 +176,7 @@ class Pool:
         return facts
 
     def _admit(self, ticket: Ticket, source: Source, *, begun_anew: bool = False) -> None:
-        if self._stopping:
+        if self._closed:
             raise stopped()
         self._admission.admit(ticket, begun_anew=begun_anew)
         if reason := self.standing.unavailable(source.digest):
@@ -169,6 +187,7 @@ class Pool:
         """What an admitted run comes to."""
         self._runs[run.id] = run
         self._turns.join(run)
+        self._idle.clear()
         self._observer.admitted(len(self._runs))
         try:
             self._settle()
@@ -179,6 +198,8 @@ class Pool:
     @property
     def obstacle(self) -> str | None:
         """Why no work can make progress now; None when it can."""
+        if self._closed:
+            return "the service is shutting down"
         return self.standing.obstacle(self._placement.offered)
 
     @property
@@ -191,6 +212,8 @@ class Pool:
         self._turns.leave(run)
         self._admission.leave(run.ticket)
         self._observer.admitted(len(self._runs))
+        if not self._runs:
+            self._idle.set()
         for slot in self.slots:
             slot.forget(run.id)
         self._settle()
@@ -266,6 +289,7 @@ class Pool:
             self._observer.samples(run.plan, block.stage.name.lower(), block.samples)
         cost = sum(block.samples for block in voted.blocks) * float(run.dimension)
         self._admission.worked(run.ticket, cost, seconds / sum(bool(s.ready) for s in self.slots))
+        run.voted_on[slot.device] += 1
         with failing(run):
             run.record(voted.blocks, voted.votes)
             self._claim(run)

@@ -16,6 +16,7 @@ from pathlib import Path
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.waveform import Waveform
 from soundproof.errors import SoundproofError
+from soundproof.logs import Style
 from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.gated import Question
 from soundproof.smoothing.plan import Block, NoiseName, Plan
@@ -38,12 +39,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Start:
-    """To a fresh worker: where to compute, and on how many cores (0: all) where that is a CPU. A worker of another
-    version ends at once: after an upgrade in place its votes would be issued under the old version's name."""
+    """To a fresh worker: where to compute, on how many cores (0: all) where that is a CPU, and how to log. A worker of
+    another version ends at once: after an upgrade in place its votes would be issued under the old version's name."""
 
     device: str
     cores: int
     version: str
+    log: Style = Style()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True)

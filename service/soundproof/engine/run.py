@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from soundproof.audio.facts import ClipFacts
@@ -29,6 +29,8 @@ class Finished:
     queue_s: float  # from admission to the first block handed to a worker, its model's loading included
     run_s: float  # from then to the last vote, the clip's preparation included
     prepare_s: float = 0.0  # of it, until a worker had the clip at hand
+    devices: tuple[str, ...] = ()  # of all workers that voted
+    messages: int = 0  # in which the votes came
 
 
 @dataclass(eq=False)
@@ -58,6 +60,7 @@ class Run:
     generator: str | None = None  # fixed by the first worker: the noise of one run comes from one generator
     outstanding: int = 0
     losses: int = 0
+    voted_on: Counter[str] = field(default_factory=Counter, init=False)  # messages with votes, by device
     pending: deque[Block] = field(init=False)
     certification: Certification = field(init=False)
     running: Running | None = field(init=False)
@@ -152,6 +155,8 @@ class Run:
                 queue_s=self.started_at - self.admitted_at,
                 run_s=now - self.started_at,
                 prepare_s=self.prepared_at - self.started_at,
+                devices=tuple(sorted(self.voted_on)),
+                messages=self.voted_on.total(),
             )
         )
 

@@ -5,10 +5,11 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from soundproof import __version__
+from soundproof import __version__, logs
 from soundproof.engine.child import WORKER, Child
+from soundproof.engine.patience import Patience
 from soundproof.engine.protocol import (
     Begin,
     Exhausted,
@@ -31,11 +32,13 @@ from soundproof.engine.shelf import Shelf
 log = logging.getLogger("soundproof.engine")
 
 LONGEST_RESTART_WAIT_S = 30.0
-# A worker that has work and says nothing for so long is not making progress and is replaced. Loading says nothing until
-# it is done, and may read gigabytes from a slow disk: it has a time of its own, and is not tried again after that.
-STALL_S = 120.0
+# A worker that starts and says nothing for so long is replaced. Loading says nothing until it is done either, and may
+# read gigabytes from a slow disk: it has a time of its own, and is not tried again after that.
+START_STALL_S = 120.0
 LOAD_STALL_S = 60.0
 SLOWEST_LOAD_BYTES_PER_S = 50e6
+# A worker that has closed its connection has so long to end by itself.
+LAST_WORDS_S = 2.0
 # A model that ended this many workers, one after another, is not tried again before the next reload: while it was
 # loaded, or while it voted without any of its runs finished in between.
 MOST_LOAD_LOSSES = 3
@@ -44,10 +47,12 @@ MOST_VOTE_LOSSES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one worker may use of the machine; `cores`: where its device is the CPU, 0 for all there are."""
+    """What one worker may use of the machine, and of its time; `cores`: where its device is the CPU, 0 for all there
+    are."""
 
     model_memory_bytes: int
     cores: int = 0
+    patience: Patience = field(default_factory=Patience)
 
 
 class Slot:
@@ -63,6 +68,7 @@ class Slot:
         command: tuple[str, ...] = WORKER,
     ) -> None:
         self.device = device
+        self.patience = share.patience
         self.ready: Ready | None = None
         self.shelf = Shelf(share.model_memory_bytes)
         self.inflight: deque[Load | Work] = deque()  # in the order in which the worker takes them
@@ -101,11 +107,11 @@ class Slot:
         self.exhausted = self.has_loaded = self._overdue = False
         self._left_in_hand = None
         self._heard_at = time.monotonic()
-        child.send(Start(self.device, self._share.cores, __version__))
+        child.send(Start(self.device, self._share.cores, __version__, logs.style()))
         try:
             await self._listen(child)
         except EOFError:
-            log.warning("the worker on %s ended with status %s", self.device, await child.end())
+            log.warning("the worker on %s ended with status %s", self.device, await child.end(grace_s=LAST_WORDS_S))
         finally:
             self._child = None
             self.ready = None  # nothing can be given to it any more
@@ -251,8 +257,14 @@ class Slot:
     @property
     def stalled(self) -> bool:
         """Whether the worker has been silent for longer than what it does can take."""
-        head = self.inflight[0] if self.inflight else None
-        return self.silent_s > (load_stall_s(head.source) if isinstance(head, Load) else STALL_S)
+        match self.inflight[0] if self.inflight else None:
+            case None:
+                longest_s = START_STALL_S
+            case Load(source):
+                longest_s = load_stall_s(source)
+            case Work():
+                longest_s = self.patience.stall_s
+        return self.silent_s > longest_s
 
     @property
     def pid(self) -> int | None:

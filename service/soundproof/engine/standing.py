@@ -8,8 +8,6 @@ from soundproof.engine.slot import Slot
 
 # A worker that ended so many times in a row before it was ready is not waited for.
 MOST_FAILED_STARTS = 3
-# A worker that has work and says nothing for so long is not counted on; slot.py says when it is replaced.
-UNREADY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,11 @@ class Standing:
     def obstacle(self, offered: Sequence[Source]) -> str | None:
         """Why no work can make progress now; None when it can. A worker counts from its first loaded model on: to load
         another one is progress, unless it takes too long."""
-        if any(slot.ready and slot.has_loaded and slot.silent_s < UNREADY_S for slot in self.slots):
+        if any(slot.ready and slot.has_loaded and slot.silent_s < slot.patience.unready_s for slot in self.slots):
             return None
         reasons = [self.unavailable(source.digest) for source in offered]
         if all(reasons):
             return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no model is offered"
-        if any(slot.silent_s >= UNREADY_S for slot in self.slots):
+        if any(slot.silent_s >= slot.patience.unready_s for slot in self.slots):
             return "the worker has been silent for too long"
         return "the worker is loading its first model"

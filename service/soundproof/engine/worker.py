@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from soundproof import __version__
+from soundproof import __version__, logs
+from soundproof.engine.orphan import end_with_parent
 from soundproof.engine.preparing import Preparing
 from soundproof.engine.protocol import (
     Begin,
@@ -233,8 +234,10 @@ def run(connection: socket.socket) -> None:
     start = link.receive()
     if not isinstance(start, Start):
         raise TypeError(f"the first message must be Start, not {type(start).__name__}")
+    logs.configure(start.log)
     if start.version != __version__:
-        sys.exit(f"this worker is version {__version__}, the service {start.version}: restart the service")
+        log.critical("this worker is version %s, the service %s: restart the service", __version__, start.version)
+        sys.exit(1)
     device = torch.device(start.device)
     if device.type == "cpu":
         os.nice(CPU_NICENESS)
@@ -262,13 +265,15 @@ def _blocks_per_message(device: torch.device, lanes: Lanes) -> int:
 
 
 def main() -> None:
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    end_with_parent()
+    logs.configure(logs.Style())  # until Start says which
     try:
         run(socket.socket(fileno=int(sys.argv[1])))
     except (EOFError, KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         pass  # the coordinator is gone, and with it the reason to be
     except _MemoryExhausted:
-        sys.exit("out of device memory at the smallest chunk")
+        log.critical("out of device memory at the smallest chunk")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

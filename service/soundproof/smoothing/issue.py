@@ -14,6 +14,7 @@ from soundproof.certificate import (
     CertifiedCertificate,
     Compute,
     ContractRecord,
+    Decoding,
     Diagnostics,
     FileDomainRecord,
     GainRecomputed,
@@ -42,7 +43,7 @@ PIPELINE = "soundproof-1"
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What the certificate says beside the mathematics."""
+    """What the certificate says beside the mathematics. `decoding`: None for a WAV file."""
 
     audio_sha256: str
     generator: str
@@ -50,6 +51,7 @@ class Circumstances:
     label: str | None
     seed_source: Literal["service", "caller"]
     compute: Compute
+    decoding: Decoding | None = None
 
 
 def issue(
@@ -112,6 +114,7 @@ def issue(
             peak_dbfs=facts.peak_dbfs,
             cropped_frames=facts.cropped_frames,
             padded_frames=facts.padded_frames,
+            decoding=circumstances.decoding,
         ),
         "compute": circumstances.compute,
     }
@@ -122,14 +125,16 @@ def issue(
         snr = _snr_db(outcome, facts) if on_waveform else None
         certificate = CertifiedCertificate(
             **common,
-            statement=certified_statement(plan, manifest, facts, contract.transform, outcome, lifted),
+            statement=certified_statement(
+                plan, manifest, facts, contract.transform, outcome, lifted, circumstances.decoding
+            ),
             prediction=Prediction(index=outcome.prediction, label=label),
             correct=None if circumstances.label is None else label == circumstances.label,
             radius=outcome.radius,
             snr_cert_db=snr,
             p_a_lower=outcome.p_a_lower,
             saturated=outcome.saturated,
-            file_domain=_file_record(lifted, contract.transform) if lifted else None,
+            file_domain=_file_record(lifted, contract.transform, circumstances.decoding) if lifted else None,
         )
     else:
         certificate = AbstainedCertificate(
@@ -205,7 +210,7 @@ def _transform(name: TransformName, facts: ClipFacts) -> TransformRecord:
     return TransformRecord(name=name.value, definition=definition, level=level, uses_clean_level=uses_clean_level)
 
 
-def _file_record(lifted: FileDomain, transform: TransformRecord) -> FileDomainRecord:
+def _file_record(lifted: FileDomain, transform: TransformRecord, decoding: Decoding | None) -> FileDomainRecord:
     recomputed = GainRecomputed(
         radius=lifted.gain_recomputed.radius,
         snr_db=lifted.gain_recomputed.snr_db,
@@ -215,7 +220,7 @@ def _file_record(lifted: FileDomain, transform: TransformRecord) -> FileDomainRe
         radius=lifted.radius,
         snr_db=lifted.snr_db,
         radius_dbfs=lifted.radius_dbfs,
-        radius_lsb=lifted.radius_lsb,
+        radius_lsb=None if decoding and decoding.lossy else lifted.radius_lsb,
         operator_norm=lifted.operator_norm,
         gain_recomputed=None if transform.uses_clean_level else recomputed,
     )

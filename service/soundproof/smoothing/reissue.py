@@ -57,7 +57,7 @@ def differences(
     """Where the certificate says something else than the one made anew, each with both values.
 
     Not compared: what is unaddressed, and what is a fact of the run rather than a consequence of its counts (seed
-    source, generator, backend, geometry) or of the upload (its digest)."""
+    source, generator, backend, geometry) or of the upload (its digest, and what decoded it)."""
     if stated.label is not None and stated.label not in manifest.classes:
         yield f"label: {stated.label!r} is not a class of the model"
     circumstances = Circumstances(
@@ -67,6 +67,7 @@ def differences(
         label=stated.label,
         seed_source=stated.sampling.seed_source,
         compute=stated.compute,
+        decoding=stated.audio.decoding,
     )
     anew = issue(plan, manifest, facts, outcome, circumstances)
     # The geometry of outcomes made from a certificate is that of one sample.

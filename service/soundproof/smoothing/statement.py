@@ -2,9 +2,10 @@
 
 import math
 
+from soundproof.audio.compressed import SPOKEN
 from soundproof.audio.facts import ClipFacts
 from soundproof.audio.file_domain import FileDomain
-from soundproof.certificate import TransformRecord
+from soundproof.certificate import Decoding, TransformRecord
 from soundproof.nets.manifest import ModelManifest
 from soundproof.smoothing.certification import Abstained, Certified
 from soundproof.smoothing.gated import Answer, Verdict
@@ -25,10 +26,14 @@ def certified_statement(  # noqa: PLR0913
     transform: TransformRecord,
     outcome: Certified,
     lifted: FileDomain | None,
+    decoding: Decoding | None = None,
 ) -> str:
-    """What was certified, of what, how surely, and what it means for the uploaded file (`lifted`)."""
-    claim = _claim(plan, manifest, facts, transform, outcome, lifted)
-    return f"{claim} {_on_the_lattice(plan.lattice)}" if plan.lattice else claim
+    """What was certified, of what, how surely, and what it means for the uploaded file (`lifted`), or for what a
+    decoder makes of it (`decoding`; None for a WAV file)."""
+    lossy = decoding if decoding and decoding.lossy else None
+    claim = _claim(plan, manifest, facts, transform, outcome, lifted, "decoded" if lossy else "uploaded")
+    parts = [claim, plan.lattice and _on_the_lattice(plan.lattice), lossy and _as_decoded(lossy)]
+    return " ".join(part for part in parts if part)
 
 
 def _claim(  # noqa: PLR0913
@@ -38,6 +43,7 @@ def _claim(  # noqa: PLR0913
     transform: TransformRecord,
     outcome: Certified,
     lifted: FileDomain | None,
+    file: str,
 ) -> str:
     on_waveform = plan.contract is not ContractName.FEATURE
     smoothed = "the smoothed classifier" if on_waveform else "the smoothed classifier head"
@@ -63,7 +69,7 @@ def _claim(  # noqa: PLR0913
     if lifted is None:
         return f"{claim}."
     held = format_down(lifted.radius, RADIUS_DIGITS)
-    claim += f". In the uploaded file's samples (full scale 1) the distance is {held} with the gain held"
+    claim += f". In the {file} file's samples (full scale 1) the distance is {held} with the gain held"
     if transform.uses_clean_level:
         return f"{claim}."
     return f"{claim}, {format_down(lifted.gain_recomputed.radius, RADIUS_DIGITS)} with the gain recomputed."
@@ -84,6 +90,14 @@ def abstained_statement(plan: Plan, manifest: ModelManifest, facts: ClipFacts, o
     return (
         f"Undecided: {outcome.reason}, and all are drawn. This gate leaves open whether {asked}; one of more votes may "
         f"tell. {nothing}"
+    )
+
+
+def _as_decoded(lossy: Decoding) -> str:
+    """A lossy file is no samples: which ones are meant."""
+    return (
+        f"The uploaded file is {SPOKEN[lossy.encoding]}: the clip is what {lossy.decoder} decodes it to, and another "
+        "decoder may give other samples."
     )
 
 

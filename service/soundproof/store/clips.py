@@ -22,7 +22,8 @@ from soundproof.store.work import Begun, Work
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A clip that is the claimer's to work on. `number`: how often it has been claimed, this time included: a clip that
-    ends the process again and again can be told by it. `begun`: what an earlier claim has done of it."""
+    ends the process again and again can be told by it. `begun`: what an earlier claim has done of it. `traceparent`:
+    the trace that its job was submitted in."""
 
     job_id: str
     clip_id: int
@@ -36,6 +37,7 @@ class Claim:
     audio_sha256: str
     samples_planned: int
     begun: Begun | None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Clips:
             # Else one could wait for a job whose last clip another takes, keep it locked, and go on to the next job.
             alone(connection, CLAIMS)
             next_job = (
-                select(JobRow.id, JobRow.fields)
+                select(JobRow.id, JobRow.fields, JobRow.traceparent)
                 .where(WAITING_JOB)
                 .order_by(JobRow.turn, JobRow.id)
                 .limit(1)
@@ -65,9 +67,9 @@ class Clips:
             row = connection.execute(next_job).one_or_none()
             if row is None:
                 return None
-            job_id, fields = row
+            job_id, fields, traceparent = row
             connection.execute(update(JobRow).where(JobRow.id == job_id).values(turn=last_turn(connection)))
-            return self._claimed(connection, job_id, fields)
+            return self._claimed(connection, job_id, fields, traceparent)
 
     def begin(self, claim: Claim, what: Work) -> bool:
         """Write down what the votes to come are votes of, before the first is recorded. True when the votes of an
@@ -117,7 +119,7 @@ class Clips:
                     recovered += how_many
         return recovered
 
-    def _claimed(self, connection: Connection, job_id: str, fields: Document) -> Claim:
+    def _claimed(self, connection: Connection, job_id: str, fields: Document, traceparent: str | None) -> Claim:
         held = hold(connection, job_id)
         assert held is not None  # noqa: S101  (its row is locked)
         first = (
@@ -158,6 +160,7 @@ class Clips:
             audio_sha256=audio_sha256,
             samples_planned=samples_planned,
             begun=work.begun(connection, clip_id),
+            traceparent=traceparent,
         )
 
     def _leave(self, connection: Connection, claim: Claim, target: State, **values: Any) -> None:

@@ -1,6 +1,5 @@
 """Jobs: handed in, looked up, cancelled."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -118,10 +117,11 @@ def _row(new: NewJob, content_sha256: str, turn: int, now_ms: int) -> dict[str, 
     failed = [clip for clip in new.clips if clip.state is State.FAILED]
     clips = Counts(queued=len(new.clips) - len(failed), failed=len(failed))
     return {
-        "id": f"job_{secrets.token_hex(16)}",
+        "id": new.id,
         "idempotency_key": new.idempotency_key,
         "content_sha256": content_sha256,
         "fields": new.fields,
+        "traceparent": new.traceparent,
         "state": job_state(clips, started=False),
         "created_ms": now_ms,
         "finished_ms": None if clips.open else now_ms,

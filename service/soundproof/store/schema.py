@@ -92,7 +92,8 @@ class CertificateRow(Base):
 
 
 class JobRow(Base):
-    """`turn`: of the jobs with queued clips, the one with the least is served next. Samples are noise samples."""
+    """`turn`: of the jobs with queued clips, the one with the least is served next. Samples are noise samples.
+    `traceparent`: the W3C trace of the request that submitted it, where that was traced."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -131,6 +132,7 @@ class JobRow(Base):
     cancelled: Mapped[int] = mapped_column(Integer)
     samples_planned: Mapped[int] = mapped_column(BigInteger)
     samples_settled: Mapped[int] = mapped_column(BigInteger)
+    traceparent: Mapped[str | None] = mapped_column(String(55))
 
 
 class ClipRow(Base):

@@ -46,7 +46,7 @@ class Store:
         self.jobs = Jobs(self.database, clock)
         self.clips = Clips(self.database, clock)
         self.results = Results(self.database)
-        self.conservation = Conservation(self.database)
+        self.conservation = Conservation(self.database, clock)
         self.retention = Retention(self.database)
         self.secrets = Secrets(self.database, clock)
 

@@ -1,6 +1,7 @@
 """What is handed in: a job, its clips, and the digest of both."""
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -33,11 +34,14 @@ class NewClip:
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
     """`fields`: what is asked of all clips, which are in upload order. `idempotency_key`: the caller's name for this
-    submission, so that sending it again does not make another job."""
+    submission, so that sending it again does not make another job. `id`: the job's, unless it was accepted before.
+    `traceparent`: the trace of the submission (W3C), for the traces of its clips to refer to."""
 
     fields: Document
     clips: tuple[NewClip, ...]
     idempotency_key: str | None = None
+    id: str = field(default_factory=lambda: f"job_{secrets.token_hex(16)}", compare=False)
+    traceparent: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.clips:

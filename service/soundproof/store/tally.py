@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from soundproof.store.clock import Clock, milliseconds
 from soundproof.store.database import Database
 from soundproof.store.schema import AudioRow, ClipRow, JobRow, WorkRow
 from soundproof.store.states import Counts, State
@@ -12,11 +13,13 @@ from soundproof.store.states import Counts, State
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """`clips_accepted` was written down when the jobs were accepted, apart from what `clips` counts today."""
+    """`clips_accepted` was written down when the jobs were accepted, apart from what `clips` counts today.
+    `oldest_waiting_s`: how long the first of the queued clips has waited since then, 0 where there is none."""
 
     jobs: Counts
     clips: Counts
     clips_accepted: int
+    oldest_waiting_s: float = 0.0
 
     @property
     def conserved(self) -> bool:
@@ -37,19 +40,29 @@ class Conservation:
     """Safe for many threads at once. Every method is a transaction of its own and may raise StoreUnavailable."""
 
     database: Database
+    clock: Clock
 
     def tally(self) -> Tally:
         """One query over the jobs that are kept; their clips are not looked at."""
         sums = [func.sum(column) for column in _COLUMNS.values()]
         with self.database.reading() as connection:
             rows = connection.execute(
-                select(JobRow.state, func.count(), func.sum(JobRow.clips), *sums).group_by(JobRow.state)
+                select(
+                    JobRow.state,
+                    func.count(),
+                    func.sum(JobRow.clips),
+                    func.min(JobRow.created_ms).filter(JobRow.queued > 0),
+                    *sums,
+                ).group_by(JobRow.state)
             ).all()
-        clips = {state.value: sum(int(row[3 + place]) for row in rows) for place, state in enumerate(_COLUMNS)}
+        clips = {state.value: sum(int(row[4 + place]) for row in rows) for place, state in enumerate(_COLUMNS)}
+        waiting_since_ms = [row[3] for row in rows if row[3] is not None]
+        now_ms = milliseconds(self.clock)
         return Tally(
             jobs=Counts(**{row[0].value: row[1] for row in rows}),
             clips=Counts(**clips),
             clips_accepted=sum(int(row[2]) for row in rows),
+            oldest_waiting_s=max(0, now_ms - min(waiting_since_ms, default=now_ms)) / 1000,
         )
 
     def faults(self) -> tuple[str, ...]:

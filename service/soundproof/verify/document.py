@@ -82,7 +82,7 @@ def read(data: bytes) -> Document:
     except ValidationError as error:
         raise UnreadableDocument(_faults(error)) from None
     if document.content != {"signature": None} | raw:
-        raise UnreadableDocument("It leaves out parts that every certificate has.")
+        raise UnreadableDocument("It leaves out parts that every certificate has, or has empty ones that none has.")
     try:
         document.address  # noqa: B018  (half of a surrogate pair has no UTF-8, hence no address)
     except UnicodeEncodeError:

@@ -19,6 +19,8 @@ OTHERS = {
     b"Rar!": "RAR",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"RIFF": "a WAV file; send it as audio",
+    b"fLaC": "a FLAC file; send it as audio",
+    b"OggS": "an Ogg file; send it as audio",
 }
 
 

@@ -65,7 +65,7 @@ def job_form_schema() -> dict[str, Any]:
         AUDIO: {
             "type": "array",
             "items": file,
-            "description": "the clips, each a part of this name and a WAV as of POST /certify; the part's filename is "
+            "description": "the clips, each a part of this name and a file as of POST /certify; the part's filename is "
             "the clip's name",
         },
         ARCHIVE: file | {"description": "in the place of audio: zip, tar or tar.gz, all of whose files are clips"},

@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from soundproof.api.access.job_charges import JobCharges
 from soundproof.api.answers import Answer
 from soundproof.api.certifier import Certifier
 from soundproof.api.fields import CertifyFields
 from soundproof.api.jobs.ledger import ClipLedger
 from soundproof.api.keeper import Keeper
 from soundproof.api.problems import problem_document
+from soundproof.api.tracing import NO_TRACING, Tracing
 from soundproof.errors import (
     ClaimLost,
     EngineStopped,
@@ -46,12 +48,28 @@ class Runner:
     keeper: Keeper
     certifier: Certifier
     places: int
+    charges: JobCharges = field(default_factory=JobCharges)
+    tracing: Tracing = NO_TRACING
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _work: asyncio.Task[None] | None = field(default=None, init=False)
+    _ended: bool = field(default=False, init=False)
     _tasks: dict[str, set[asyncio.Task[None]]] = field(default_factory=lambda: defaultdict(set), init=False)
 
     def wake(self) -> None:
         """There are new clips."""
         self._news.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is worked on any more: the service is about to end."""
+        return self._ended
+
+    async def hand_back(self) -> None:
+        """End for good; returns when the clips at hand are back in the queue."""
+        self._ended = True
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
 
     def drop(self, job_id: str) -> None:
         """Stop working on a job, which was cancelled."""
@@ -60,6 +78,7 @@ class Runner:
 
     async def run(self) -> None:
         """Until cancelled; the clips at hand then go back to the queue, with the votes they have."""
+        self._work = asyncio.current_task()
         try:
             recovered = await self._done(lambda store: store.clips.recover())
             if recovered:
@@ -95,14 +114,16 @@ class Runner:
 
     async def _serve(self, claim: Claim) -> None:
         """From the claim to the end of the clip, or back."""
-        try:
-            result = await self._result(claim)
-            with contextlib.suppress(ClaimLost):
-                await self._done(result)
-        except (asyncio.CancelledError, EngineStopped):
-            with contextlib.suppress(ClaimLost, StoreUnavailable):  # found again at the next start, if not now
-                await asyncio.shield(self.keeper.call(lambda store: store.clips.release(claim)))
-            raise
+        with self.tracing.clip(claim.traceparent) as span:
+            span.tell(job_id=claim.job_id, position=claim.position)
+            try:
+                result = await self._result(claim)
+                with contextlib.suppress(ClaimLost), self.tracing.part("store"):
+                    await self._done(result)
+            except (asyncio.CancelledError, EngineStopped):
+                with contextlib.suppress(ClaimLost, StoreUnavailable):  # found again at the next start, if not now
+                    await asyncio.shield(self.keeper.call(lambda store: store.clips.release(claim)))
+                raise
 
     async def _result(self, claim: Claim) -> Callable[[Store], object]:
         """What is to be written about a clip. Raises EngineStopped."""
@@ -117,6 +138,7 @@ class Runner:
             problem = problem_document(WorkerFault("The service failed on this clip."))
         else:
             return lambda store: store.clips.finish(claim, answer.document)
+        self.tracing.tell(problem=problem["code"])
         return lambda store: store.clips.fail(claim, problem)
 
     async def _certified(self, claim: Claim) -> Answer:
@@ -127,12 +149,13 @@ class Runner:
         except ValidationError as error:
             raise InvalidPlan("What was asked of this clip is not taken by this version of the service.") from error
         ledger = ClipLedger(self.keeper, claim)
-        while True:
-            try:
-                async with ledger.written():
-                    return await self.certifier.certify_kept(fields, claim.audio, ledger)
-            except QueueFull as error:
-                await asyncio.sleep(error.retry_after_s)
+        with self.charges.begun(claim.job_id, claim.position) as payer:
+            while True:
+                try:
+                    async with ledger.written():
+                        return await self.certifier.certify_kept(fields, claim.audio, ledger, payer)
+                except QueueFull as error:
+                    await asyncio.sleep(error.retry_after_s)
 
     async def _done(self, what: Callable[[Store], T]) -> T:
         """What the store returns, however long it takes until it can be had. Raises ClaimLost."""

@@ -23,9 +23,10 @@ async def lines(answers: Answers, job_id: str, first: tuple[Result, ...]) -> Asy
         page = await answers.keeper.call(_page(job_id, page[-1].position))
 
 
-async def events(answers: Answers, job_id: str, after: int) -> AsyncIterator[bytes]:
+async def events(answers: Answers, job_id: str, after: int, over: Callable[[], bool]) -> AsyncIterator[bytes]:
     """`progress` whenever it has changed, `clip` for each clip behind position `after` that is settled, in upload order
-    and with the position as its id, and in the end one `end`."""
+    and with the position as its id, and in the end one `end`; none when the stream ends because the service is about
+    to (`over`)."""
     told: Job | None = None
     silent_s = 0.0
     while True:
@@ -49,6 +50,8 @@ async def events(answers: Answers, job_id: str, after: int) -> AsyncIterator[byt
         elif silent_s >= PING_EVERY_S:
             silent_s = 0.0
             yield format_sse_event(comment="still at it")
+        if over():
+            return
         await asyncio.sleep(LOOK_EVERY_S)
         silent_s += LOOK_EVERY_S
 

@@ -8,6 +8,9 @@ from soundproof.job import Job, JobClips, JobResult, JobSamples
 from soundproof.store.jobs import Job as KeptJob
 from soundproof.store.results import Result
 
+# What is longer says nothing: the clock was set, or the service was away for most of it.
+LONGEST_ETA_S = 366 * 86_400.0
+
 
 def job_document(kept: KeptJob) -> Job:
     now = datetime.now(UTC)
@@ -42,7 +45,8 @@ def _eta_s(kept: KeptJob, now: datetime) -> float | None:
     if kept.started_at is None or not kept.samples_done:
         return None
     elapsed_s = (now - kept.started_at).total_seconds()
-    return round(max(0.0, elapsed_s) * (kept.samples_planned - kept.samples_done) / kept.samples_done, 1)
+    left_s = max(0.0, elapsed_s) * (kept.samples_planned - kept.samples_done) / kept.samples_done
+    return round(left_s, 1) if left_s < LONGEST_ETA_S else None
 
 
 def result_line(result: Result, answers: Answers) -> bytes:

@@ -62,7 +62,7 @@ def zip_members(packed: Section, budget: Budget, most: int) -> Iterator[Member]:
         entries = archive.infolist()
         starts = sorted([*(entry.header_offset for entry in entries), archive.start_dir])
         for entry in entries:
-            if not entry.is_dir():
+            if not entry.filename.endswith("/"):  # as is_dir, which fails on an empty name
                 name = member_name(entry.orig_filename)
                 _check(entry, name)
                 end = starts[min(bisect_right(starts, entry.header_offset), len(starts) - 1)]

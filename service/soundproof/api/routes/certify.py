@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from soundproof.api import examples
-from soundproof.api.certifier import Certifier
-from soundproof.api.events import stream
+from soundproof.api.access.door import purse_of
+from soundproof.api.certifier import Certifier, Manner
+from soundproof.api.events import UNBUFFERED, stream
 from soundproof.api.fields import CertifyFields, Fields, form_schema
 from soundproof.api.form import read_form
 from soundproof.api.problems import problem_of
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: problem_of("bad_request"),
+    403: problem_of("forbidden", "budget_too_small"),
     404: problem_of("unknown_model"),
     408: problem_of("request_timeout"),
     413: problem_of("body_too_large", "audio_too_long"),
@@ -33,15 +35,16 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         "impossible_plan",
         "unknown_label",
         "malformed_wav",
+        "malformed_audio",
         "unsupported_rate",
         "unsupported_channels",
         "invalid_samples",
         "empty_audio",
         "silent_audio",
     ),
-    429: problem_of("queue_full") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
+    429: problem_of("queue_full", "budget_exhausted") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
     500: problem_of("internal_error"),
-    503: problem_of("model_unavailable", "worker_lost", "device_memory_exhausted", "engine_stopped"),
+    503: problem_of("model_unavailable", "worker_lost", "decoder_lost", "device_memory_exhausted", "engine_stopped"),
 }
 EVENTS = "Events `progress` (samples, samples_planned, prediction, running), then one `certificate` or `problem`."
 
@@ -59,6 +62,12 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
             200: {
                 "description": "A certificate, or an abstention: both are honest answers, told apart by `outcome`. "
                 "With `progress` a stream of events instead.",
+                "links": {
+                    "kept": {
+                        "operationId": "certificate_certificates__certificate_id__get",
+                        "parameters": {"certificate_id": "$response.body#/certificate_id"},
+                    }
+                },
                 "headers": {
                     "Cached": {
                         "description": "true: this was asked before, and is answered from the store, byte by byte",
@@ -87,8 +96,9 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         """
         async with read_form(request, CertifyFields, most_samples) as form:
             if form.fields.progress:
-                return EventSourceResponse(stream(request, await certifier.watched(form, kept=_kept(request))))
-            return (await unless_gone(request, certifier.certify(form, kept=_kept(request)))).response
+                watched = await certifier.watched(form, _manner(request))
+                return EventSourceResponse(stream(request, watched), headers=UNBUFFERED)
+            return (await unless_gone(request, certifier.certify(form, _manner(request)))).response
 
     @routes.post(
         "/certify/sweep",
@@ -104,14 +114,15 @@ def router(certifier: Certifier, most_samples: int) -> APIRouter:
         1 - alpha (Bonferroni). Either all certificates are answered or none.
         """
         async with read_form(request, SweepFields, most_samples) as form:
-            return await unless_gone(request, certifier.sweep(form, kept=_kept(request)))
+            return await unless_gone(request, certifier.sweep(form, _manner(request)))
 
     return routes
 
 
-def _kept(request: Request) -> bool:
+def _manner(request: Request) -> Manner:
     """Cache-Control: no-store (RFC 9111) asks for a certificate that is drawn now and kept nowhere."""
-    return "no-store" not in request.headers.get("cache-control", "").lower()
+    kept = "no-store" not in ",".join(request.headers.getlist("cache-control")).lower()
+    return Manner(kept=kept, payer=purse_of(request))
 
 
 def _body(fields: type[Fields]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from soundproof.api.access.keyring import Keyring
 from soundproof.api.gpus import Gpus
 from soundproof.api.keeper import Keeper
 from soundproof.api.metrics import Metrics
@@ -25,7 +26,7 @@ class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
 
 
-def router(pool: Pool, keeper: Keeper, metrics: Metrics) -> APIRouter:
+def router(pool: Pool, keeper: Keeper, metrics: Metrics, keyring: Keyring | None) -> APIRouter:
     gpus = Gpus(slot.device for slot in pool.slots)
     routes = APIRouter(tags=["operation"])
 
@@ -47,6 +48,8 @@ def router(pool: Pool, keeper: Keeper, metrics: Metrics) -> APIRouter:
         metrics.ready(pool.obstacle is None and obstacle is None)
         metrics.store_up(obstacle is None)
         metrics.vitals(pool.vitals)
+        if keyring:
+            keyring.measure()
         metrics.gpus(await asyncio.to_thread(gpus.use))
         with contextlib.suppress(StoreUnavailable):
             metrics.jobs(await keeper.call(lambda store: store.conservation.tally()))

@@ -1,5 +1,6 @@
 """POST /jobs, and what becomes of one."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -7,12 +8,17 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
+from soundproof.api.access.door import purse_of
+from soundproof.api.access.job_charges import JobCharges, costs_of, pay
 from soundproof.api.answers import Answers
+from soundproof.api.events import UNBUFFERED
 from soundproof.api.jobs.intake import JobLimits, job_form_schema, read_job
 from soundproof.api.jobs.runner import Runner
 from soundproof.api.jobs.streams import events, lines
 from soundproof.api.jobs.view import job_document
 from soundproof.api.problems import problem_of
+from soundproof.api.registry import Registry
+from soundproof.api.tracing import Tracing
 from soundproof.errors import QueueFull
 from soundproof.job import Job
 from soundproof.store.submission import NewJob
@@ -21,19 +27,28 @@ LINES = "application/x-ndjson"
 NONE: dict[int | str, dict[str, Any]] = {404: problem_of("unknown_job"), 503: problem_of("store_unavailable")}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: problem_of("bad_request"),
+    403: problem_of("forbidden", "budget_too_small"),
     408: problem_of("request_timeout"),
     409: problem_of("idempotency_conflict"),
     413: problem_of("body_too_large"),
     415: problem_of("unsupported_media_type"),
     422: problem_of("invalid_request", "invalid_plan"),
-    429: problem_of("queue_full") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
+    429: problem_of("queue_full", "budget_exhausted") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}},
     503: problem_of("store_unavailable"),
 }
 # How soon there may be room again, where so many clips wait that no more are taken.
 RETRY_AFTER_S = 60
 
 
-def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips: int) -> APIRouter:
+def router(  # noqa: PLR0913  (what jobs are made of)
+    answers: Answers,
+    runner: Runner,
+    registry: Registry,
+    charges: JobCharges,
+    limits: JobLimits,
+    most_open_clips: int,
+    tracing: Tracing,
+) -> APIRouter:
     routes, keeper = APIRouter(tags=["jobs"]), answers.keeper
 
     async def check_room(new: NewJob) -> None:
@@ -58,11 +73,11 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
                     "name": "Idempotency-Key",
                     "in": "header",
                     "description": "the caller's name for this job: to send it again makes no other",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
                 }
             ],
         },
-        responses=PROBLEMS,
+        responses=PROBLEMS | {202: {"links": _links()}},
     )
     async def submit(request: Request, response: Response) -> Job:
         """Takes many clips, as parts or in an archive, and certifies each as POST /certify would, with nobody waiting.
@@ -71,11 +86,23 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
         certified fails alone. Uploaded audio is kept until its clip is settled.
         """
         async with read_job(request, limits) as new:
-            await check_room(new)
+            with tracing.part("ingest"):
+                await check_room(new)
+            if not await keeper.call(lambda store: store.jobs.knows(new.idempotency_key)):
+                costs = costs_of(new, lambda name: registry.catalog.get(name).manifest.clip_samples)
+                charges.opened(new.id, pay(purse_of(request), costs))
             try:
-                accepted = await keeper.call(lambda store: store.jobs.submit(new))
+                with tracing.part("store"):
+                    traced = replace(new, traceparent=tracing.link())
+                    accepted = await keeper.call(lambda store: store.jobs.submit(traced))
+            except BaseException:
+                charges.cancelled(new.id)
+                raise
             finally:
                 runner.wake()  # of a commit whose answer was lost nobody knows whether it happened
+            if not accepted.created:
+                charges.cancelled(new.id)
+        tracing.tell(job_id=accepted.job.id)
         response.headers["Location"] = f"/jobs/{accepted.job.id}"
         return job_document(accepted.job)
 
@@ -88,6 +115,7 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
     async def cancel(job_id: str) -> Job:
         """What is settled stays; all else is given up, and its audio deleted. A second time changes nothing."""
         cancelled = await keeper.call(lambda store: store.jobs.cancel(job_id))
+        charges.cancelled(job_id)
         runner.drop(job_id)
         return job_document(cancelled)
 
@@ -115,11 +143,12 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
         response_class=Response,
         responses=NONE
         | {
+            422: problem_of("invalid_request"),
             200: {
                 "description": "Events `progress` (the job), `clip` (a line of the results, in upload order, its "
                 "position as id) and at last `end` (the job)",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
-            }
+            },
         },
     )
     async def stream(
@@ -130,6 +159,21 @@ def router(answers: Answers, runner: Runner, limits: JobLimits, most_open_clips:
     ) -> EventSourceResponse:
         """For whoever does not want to poll; after a lost connection, Last-Event-ID goes on where it was."""
         await keeper.call(lambda store: store.jobs.get(job_id))
-        return EventSourceResponse(events(answers, job_id, last_event_id))
+        told = events(answers, job_id, last_event_id, lambda: runner.ended)
+        return EventSourceResponse(told, headers=UNBUFFERED)
 
     return routes
+
+
+def _links() -> dict[str, Any]:
+    """OpenAPI links: what can be asked of the job that was answered."""
+    operations = {
+        "job": "job_jobs__job_id__get",
+        "cancel": "cancel_jobs__job_id__delete",
+        "results": "results_jobs__job_id__results_get",
+        "events": "stream_jobs__job_id__events_get",
+    }
+    return {
+        name: {"operationId": operation, "parameters": {"job_id": "$response.body#/id"}}
+        for name, operation in operations.items()
+    }

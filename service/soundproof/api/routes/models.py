@@ -25,6 +25,7 @@ class Limits(BaseModel):
     max_duration_s: float
     max_samples: int = Field(description="largest n, and largest n0")
     sample_rates_hz: list[int]
+    formats: list[str] = Field(description="of clips: wav, and what else the operator allows of flac, ogg and mp3")
 
 
 class ModelEntry(BaseModel):
@@ -97,6 +98,7 @@ def router(registry: Registry, pool: Pool, settings: Settings) -> APIRouter:
                 max_duration_s=settings.max_duration_s,
                 max_samples=settings.max_samples,
                 sample_rates_hz=list(ALLOWED_RATES_HZ),
+                formats=["wav", *settings.allowed_formats],
             ),
             memory=Memory(
                 budget_bytes=settings.model_memory_bytes,

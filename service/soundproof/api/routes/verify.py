@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from soundproof.api.access.door import purse_of
 from soundproof.api.fields import form_schema
 from soundproof.api.form import read_form
 from soundproof.api.problems import problem_of
@@ -20,6 +21,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: problem_of(
         "invalid_request",
         "malformed_wav",
+        "malformed_audio",
         "unsupported_rate",
         "unsupported_channels",
         "invalid_samples",
@@ -50,6 +52,6 @@ def router(verifier: Verifier, most_samples: int) -> APIRouter:
         be read is an error as of POST /certify.
         """
         async with read_form(request, VerifyFields, most_samples, CERTIFICATE) as form:
-            return await unless_gone(request, verifier.verify(form))
+            return await unless_gone(request, verifier.verify(form, purse_of(request)))
 
     return routes
