@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         ge=0,
         le=3600,
         description="time that requests under way have to end after SIGTERM; then they are answered 503. Whoever "
-        "stops the service has to wait 5 s longer",
+        "stops the service has to wait 5 s longer, and 25 s where something else keeps the store locked",
     )
     queue_runs: int = Field(64, ge=1, description="requests admitted at once")
     queue_cost: float = Field(2e10, gt=0, description="admitted work, in noise samples x clip samples")

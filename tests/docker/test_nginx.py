@@ -106,8 +106,15 @@ def test_a_clip_is_certified_through_it_and_problems_come_through_as_they_are(cl
     assert client.get("/readyz").is_success
 
 
-def test_metrics_are_not_shown_to_everybody(client: httpx.Client) -> None:
-    assert client.get("/metrics").status_code == 404
+@pytest.mark.parametrize(
+    "path", ["/metrics", "//metrics", "/%6detrics", "/livez/../metrics", "/metrics%0a", "/metrics/"]
+)
+def test_metrics_are_not_shown_to_everybody(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_callers_own_request_id_and_trace_are_not_passed_on(client: httpx.Client) -> None:
+    assert client.get("/livez", headers={"X-Request-ID": "a-strangers"}).headers["x-request-id"] != "a-strangers"
 
 
 def test_progress_comes_as_it_is_made(client: httpx.Client) -> None:

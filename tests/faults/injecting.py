@@ -16,7 +16,7 @@ from tests.api.attack import GOOD, metric, wait_for
 from tests.conftest import YES, Service
 
 # Of a linear model of one second, at a noise under which every class gets votes: some seconds of work on one core.
-LONG: dict[str, Any] = {"n": "6000", "sigma": "2"}
+LONG: dict[str, Any] = {"n": "4000", "sigma": "2"}
 
 
 def worker_of(service: Service) -> psutil.Process:

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from tests.api.attack import certificate, wait_for
 from tests.api.jobs.asking import ended, sound, state, submit
 from tests.conftest import serving
@@ -12,6 +13,7 @@ from tests.faults.injecting import certify, votes
 from soundproof.store.store import Store
 
 
+@pytest.mark.slow
 def test_a_store_that_was_backed_up_at_work_is_restored_with_its_jobs_and_certificates(
     linear: Path, tmp_path: Path
 ) -> None:

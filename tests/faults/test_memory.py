@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 from tests.api.attack import certificate, metric, problem, wait_for
 from tests.conftest import serving
 from tests.faults.injecting import certify, readiness
@@ -19,6 +20,7 @@ def test_scarce_device_memory_costs_time_and_no_certificate(linear: Path, tmp_pa
         assert metric(service, "soundproof_worker_losses_total") == 0
 
 
+@pytest.mark.slow
 def test_memory_that_holds_nothing_fails_its_request_with_a_reason_and_the_service_stays(
     linear: Path, tmp_path: Path
 ) -> None:

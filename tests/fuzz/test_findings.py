@@ -1,11 +1,14 @@
 """What the fuzzers have found, each by itself and in words."""
 
+import asyncio
+import gc
 import io
 import json
 import tempfile
 import zipfile
 from functools import partial
-from typing import Any
+from typing import Any, cast
+from unittest.mock import MagicMock, patch
 
 import httpx
 import pytest
@@ -16,8 +19,10 @@ from tests.fuzz.fields import _read
 from tests.fuzz.intake import outcome, run
 
 from soundproof.api.fields import CertifyFields
+from soundproof.api.jobs.runner import Runner
 from soundproof.client import wire
 from soundproof.client.problem import ProblemError
+from soundproof.errors import ClaimLost
 
 
 async def test_a_zip_entry_without_a_name_is_refused() -> None:
@@ -85,6 +90,36 @@ def test_whether_a_body_is_a_form_does_not_depend_on_its_pieces(size: int) -> No
         body = front + whole
         found = outcome(partial(run, _read(CertifyFields, MULTIPART.encode(), body, size)))
         assert isinstance(found, tuple) == read, front
+
+
+async def test_a_job_that_is_cancelled_twice_leaves_no_exception_behind() -> None:
+    """The second time meets the clip on its way back to the queue; the store says later that it was settled."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    asked, settled = asyncio.Event(), asyncio.Event()
+
+    class Held:
+        async def call(self, _: object) -> None:
+            asked.set()
+            await settled.wait()
+            raise ClaimLost("It was settled meanwhile.")
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    runner = Runner(cast(Any, Held()), MagicMock(), places=1)
+    with patch.object(Runner, "_result", staticmethod(never)):
+        serving = asyncio.create_task(runner._serve(MagicMock()))
+        await asyncio.sleep(0)
+        serving.cancel()
+        await asked.wait()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    settled.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize("line", ["POST /certify", "GET /livez"])

@@ -16,6 +16,7 @@ from soundproof.api.access.keyring import Keyring
 from soundproof.api.answers import Answers
 from soundproof.api.background import going_on
 from soundproof.api.certifier import Certifier
+from soundproof.api.cut_off import CutOff
 from soundproof.api.draining import Draining
 from soundproof.api.headers import SecurityHeaders
 from soundproof.api.housekeeping import Housekeeping
@@ -119,6 +120,7 @@ def create_app(
     )
     problems.install(app)
     app.add_middleware(Door, keyring=keyring)
+    app.add_middleware(CutOff)
     app.add_middleware(
         BodyLimits,
         limit=BodyLimit(settings.max_upload_bytes, settings.body_deadline_s),

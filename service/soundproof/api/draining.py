@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 
 from soundproof.api.jobs.runner import Runner
@@ -25,6 +26,7 @@ class Draining:
     begun: bool = False
     hurried: bool = False
     _work: asyncio.Task[None] | None = field(default=None, init=False)
+    _until: float = field(default=float("inf"), init=False)
 
     def begin(self) -> None:
         self.begun = True
@@ -33,13 +35,17 @@ class Draining:
         """What is under way is answered 503 now."""
         self.hurried = True
 
-    def watched(self) -> bool:
-        """Whether it is over, and the server may end."""
+    def watched(self, requests: int) -> bool:
+        """Whether it is over, and the server may end, which has so many requests that are not answered to the end:
+        while an upload is on its way, or is decoded, the engine does not know of it yet."""
         if self.begun and self._work is None:
             self._work = asyncio.create_task(self._drain())
+            self._until = time.monotonic() + self.limit_s
         if self.hurried:
             self.pool.give_up()
-        return self._work is not None and self._work.done()
+        if self._work is None or not self._work.done():
+            return False
+        return not requests or self.hurried or time.monotonic() >= self._until
 
     async def _drain(self) -> None:
         log.info("shutting down: what is under way has %g s", self.limit_s)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,7 +40,7 @@ class Housekeeping:
         StoreUnavailable."""
         if not self.steps.trusted():
             return
-        today = datetime.fromtimestamp(time.time(), UTC)
+        today = datetime.fromtimestamp(self.steps.wall(), UTC)
         jobs, certificates = (
             today - timedelta(days=days) for days in (self.keep_jobs_days, self.keep_certificates_days)
         )

@@ -15,14 +15,16 @@ MOST_HELD = 2048
 BATCH = 256
 # What the end of the service waits for the collector.
 CLOSING_S = 3.0
+# Requests of strangers are not told: they would take the room of everybody else's.
+UNKNOWN_CALLER = 401
 
 Told = Callable[[SpanResult, int], None]
 
 
 class Outbox(BatchSpanProcessor):
-    """`told` hears what became of every span that was sampled: each exactly once, but for those that the end of the
-    process finds on their way. It is called by a thread of its own too. How long they wait to be sent together is
-    OpenTelemetry's OTEL_BSP_SCHEDULE_DELAY, 5 s."""
+    """`told` hears what became of every span that was sampled and is not of a stranger's request: each exactly once,
+    but for those that the end of the process finds on their way. It is called by a thread of its own too. How long they
+    wait to be sent together is OpenTelemetry's OTEL_BSP_SCHEDULE_DELAY, 5 s."""
 
     def __init__(self, exporter: SpanExporter, told: Told, most_held: int = MOST_HELD) -> None:
         super().__init__(
@@ -42,6 +44,8 @@ class Outbox(BatchSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         if not (span.context and span.context.trace_flags.sampled):
+            return
+        if (span.attributes or {}).get("http.response.status_code") == UNKNOWN_CALLER:
             return
         with self._counting:
             has_room = self._held < self._most_held

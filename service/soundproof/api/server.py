@@ -15,9 +15,9 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._draining = draining
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  (as uvicorn has it)
         if self._draining.hurried:
-            super().handle_exit(sig, frame)
+            self.should_exit = self.force_exit = True
             return
         self._captured_signals.append(sig)  # which uvicorn raises again at its end, for the exit status's sake
         if self._draining.begun:
@@ -26,6 +26,6 @@ class Server(uvicorn.Server):
             self._draining.begin()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._draining.watched():
+        if self._draining.watched(len(self.server_state.tasks)):
             self.should_exit = True
         return await super().on_tick(counter)

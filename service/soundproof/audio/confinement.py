@@ -19,7 +19,7 @@ def confine(task: DecodeTask) -> None:
     limits = {
         resource.RLIMIT_AS: (task.memory_bytes, task.memory_bytes),
         resource.RLIMIT_CPU: (task.cpu_s, task.cpu_s + 1),  # SIGXCPU, and SIGKILL for whoever ignores that
-        resource.RLIMIT_NOFILE: (3, 3),
+        resource.RLIMIT_NOFILE: (0, 0),  # those that are open stay; to close one makes no room for another
         resource.RLIMIT_FSIZE: (0, 0),
         resource.RLIMIT_NPROC: (0, 0),
         resource.RLIMIT_CORE: (0, 0),

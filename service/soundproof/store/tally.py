@@ -1,6 +1,6 @@
 """Conservation: whatever was accepted is done, failed, cancelled, running or queued, and nothing is lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -14,12 +14,13 @@ from soundproof.store.states import Counts, State
 @dataclass(frozen=True, kw_only=True)
 class Tally:
     """`clips_accepted` was written down when the jobs were accepted, apart from what `clips` counts today.
-    `oldest_waiting_s`: how long the first of the queued clips has waited since then, 0 where there is none."""
+    `oldest_waiting_s`: how long the first of the queued clips has waited since then, 0 where there is none. Two
+    tallies are equal where their counts are."""
 
     jobs: Counts
     clips: Counts
     clips_accepted: int
-    oldest_waiting_s: float = 0.0
+    oldest_waiting_s: float = field(default=0.0, compare=False)
 
     @property
     def conserved(self) -> bool:

@@ -197,6 +197,19 @@ async def test_liveness_and_readiness_are_open_for_looking_only(keyring: Keyring
         assert (await Beyond(keyring).ask(method, "/livez"))["status"] == 401
 
 
+@pytest.mark.parametrize("path", ["/metrics\n", "/livez\n"])
+async def test_an_address_with_a_line_end_is_no_address(
+    keyring: Keyring, by_scope: dict[Scope, Made], path: str
+) -> None:
+    """A pattern's `$` would let it pass as the one without, which a proxy may keep to itself."""
+    assert (await Beyond(keyring).ask("GET", path))["status"] == 401
+    assert (await Beyond(keyring).ask("GET", path, header(by_scope[Scope.ADMIN].secret)))["status"] == 403
+    beyond = Beyond(None)
+    await beyond.ask("GET", path)
+    assert beyond.reached is not None
+    assert address_of("GET", beyond.reached["path"]) is None
+
+
 async def test_what_is_no_request_is_closed(keyring: Keyring, by_scope: dict[Scope, Made]) -> None:
     beyond = Beyond(keyring)
     answer = await beyond.ask("GET", "/models", header(by_scope[Scope.READ].secret), kind="websocket")

@@ -9,7 +9,7 @@ from soundproof.api.access.job_charges import JobCharges, costs_of, pay
 from soundproof.api.access.purse import NOBODY, Prepaid, Purse
 from soundproof.api.together import together
 from soundproof.api_keys import Budget
-from soundproof.errors import BudgetExhausted, BudgetTooSmall, UnknownModel, WorkerLost
+from soundproof.errors import BudgetExhausted, BudgetTooSmall, ModelUnavailable, UnknownModel, WorkerLost
 from soundproof.store.submission import NewClip, NewJob
 
 
@@ -72,13 +72,16 @@ def clip(samples: int, problem: dict[str, object] | None = None, **overrides: ob
 
 def clip_samples(name: str | None) -> int:
     lengths: dict[str | None, int] = {None: 1, "long": 10}
+    if name == "refused":
+        raise ModelUnavailable("refused at load")
     if name not in lengths:
         raise UnknownModel(f"no {name}")
     return lengths[name]
 
 
 def test_a_job_costs_what_its_clips_plan_at_their_models_lengths() -> None:
-    clips = (clip(5), clip(6, model="long"), clip(7, problem={"code": "audio_too_long"}), clip(8, model="nobodys"))
+    nobodys = (clip(8, model="nobodys"), clip(9, model="refused"))
+    clips = (clip(5), clip(6, model="long"), clip(7, problem={"code": "audio_too_long"}), *nobodys)
     assert costs_of(job(*clips), clip_samples) == {0: 5.0, 1: 60.0}
     assert costs_of(job(*clips, model="long"), clip_samples) == {0: 50.0, 1: 60.0}
 

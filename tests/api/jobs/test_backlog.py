@@ -8,6 +8,7 @@ from tests.api.jobs.asking import FEW, ended, results, sound, submit
 from tests.conftest import serving
 from tests.store.made import certificate, claimed, job
 
+from soundproof.api.clock_steps import ClockSteps
 from soundproof.api.housekeeping import Housekeeping
 from soundproof.api.keeper import Keeper
 from soundproof.errors import UnknownCertificate, UnknownJob
@@ -40,9 +41,7 @@ def test_a_label_of_a_row_stands_above_the_jobs(models: Path, tmp_path: Path) ->
         assert (second["clip"], second["label"], second["certificate"]["sampling"]["n"]) == ("0.wav", "class-1", 200)
 
 
-async def test_what_is_old_is_deleted_and_what_a_job_still_shows_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_old_is_deleted_and_what_a_job_still_shows_is_kept(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     now = 1_000 * DAY_S
     with Store(url, clock=lambda: now - 100 * DAY_S) as store:
@@ -53,14 +52,14 @@ async def test_what_is_old_is_deleted_and_what_a_job_still_shows_is_kept(
         new = store.jobs.submit(job(1)).job.id
         store.clips.finish(claimed(store), certificate(3))
     keeper = Keeper(url)
-    monkeypatch.setattr("soundproof.api.housekeeping.now", lambda: now)
-    await Housekeeping(keeper, keep_jobs_days=200, keep_certificates_days=50).tidy()
+    steps = ClockSteps(wall=lambda: now)
+    await Housekeeping(keeper, keep_jobs_days=200, keep_certificates_days=50, steps=steps).tidy()
     store = keeper.store
     assert store.jobs.get(old).clips.done == 1
     assert store.certificates.get(certificate(1).certificate_id)
     with pytest.raises(UnknownCertificate):
         store.certificates.get(certificate(2).certificate_id)
-    await Housekeeping(keeper, keep_jobs_days=50, keep_certificates_days=50).tidy()
+    await Housekeeping(keeper, keep_jobs_days=50, keep_certificates_days=50, steps=steps).tidy()
     with pytest.raises(UnknownJob):
         store.jobs.get(old)
     with pytest.raises(UnknownCertificate):

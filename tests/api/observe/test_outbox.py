@@ -55,6 +55,17 @@ def test_what_is_too_many_is_dropped_and_counted_and_the_rest_is_sent() -> None:
     assert sum(counts.by_result.values()) == 10
 
 
+def test_requests_of_strangers_take_nobodys_room() -> None:
+    exporter, counts = Held(), Counts()
+    box, tracer = traced(exporter, counts, most_held=2)
+    for status in (401, 401, 401, 200, 503, 404):
+        tracer.start_span("x", attributes={"http.response.status_code": status}).end()
+    assert counts.by_result == {"dropped": 1}
+    exporter.let.set()
+    box.close()
+    assert counts.by_result == {"dropped": 1, "exported": 2}
+
+
 def test_what_was_sent_makes_room() -> None:
     exporter, counts = Held(), Counts()
     exporter.let.set()

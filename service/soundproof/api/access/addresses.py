@@ -9,7 +9,7 @@ from starlette.routing import Match, Route
 from soundproof.api_keys import Scope
 
 # For whoever asks: orchestrators and load balancers look here, and have nowhere to keep a key. Told is whether the
-# process is alive and can work, and if not why; nothing of clips, jobs or models is.
+# process is alive and can work, and if not why, which may name what is wrong with a model; nothing of clips or jobs is.
 ANYBODY: Final = None
 
 

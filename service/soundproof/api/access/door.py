@@ -34,6 +34,10 @@ class Door:
         self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("\n"):
+            # Python's `$` stands before a last line end too: to the router /metrics%0a would be /metrics, which a proxy
+            # that keeps /metrics to itself lets through. With two line ends it is no address.
+            scope["path"] += "\n"
         if self._keyring is None or scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from soundproof.api.access.purse import NOBODY, Charge, Prepaid, Purse
-from soundproof.errors import UnknownModel
+from soundproof.errors import ModelError
 from soundproof.store.submission import NewJob
 
 
@@ -39,13 +39,14 @@ class JobCharges:
 
 def costs_of(new: NewJob, clip_samples: Callable[[str | None], int]) -> dict[int, float]:
     """Noise samples x clip samples, by position, of the clips that will be worked on. `clip_samples`: of the model of
-    that name, or of the default one; UnknownModel where there is none, which the clip will be told when it begins."""
+    that name, or of the default one; ModelError where there is none or it is refused, which the clip will be
+    told when it begins."""
     found = {}
     for position, clip in enumerate(new.clips):
         if clip.problem is None:
             try:
                 samples = clip_samples(clip.overrides.get("model") or new.fields.get("model"))
-            except UnknownModel:
+            except ModelError:
                 continue
             found[position] = clip.samples_planned * float(samples)
     return found

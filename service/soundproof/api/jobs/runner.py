@@ -121,9 +121,13 @@ class Runner:
                 with contextlib.suppress(ClaimLost), self.tracing.part("store"):
                     await self._done(result)
             except (asyncio.CancelledError, EngineStopped):
-                with contextlib.suppress(ClaimLost, StoreUnavailable):  # found again at the next start, if not now
-                    await asyncio.shield(self.keeper.call(lambda store: store.clips.release(claim)))
+                # Who cancels a job twice must not leave an exception behind that nobody asks for.
+                await asyncio.shield(self._given_back(claim))
                 raise
+
+    async def _given_back(self, claim: Claim) -> None:
+        with contextlib.suppress(ClaimLost, StoreUnavailable):  # found again at the next start, if not now
+            await self.keeper.call(lambda store: store.clips.release(claim))
 
     async def _result(self, claim: Claim) -> Callable[[Store], object]:
         """What is to be written about a clip. Raises EngineStopped."""

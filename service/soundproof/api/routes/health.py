@@ -39,7 +39,7 @@ def router(pool: Pool, keeper: Keeper, metrics: Metrics, keyring: Keyring | None
         """Ready means that a worker has loaded a model and answers, and that the store can be written, not merely that
         the process is up."""
         if obstacle := pool.obstacle or await keeper.obstacle():
-            raise HTTPException(503, f"Not ready: {obstacle}.", {"Retry-After": "2"})
+            raise HTTPException(503, f"Not ready: {obstacle.rstrip('.')}.", {"Retry-After": "2"})
         return Readiness()
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
