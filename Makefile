@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# A hundred processes start in the tests: where the environment says that no bytecode is kept, each compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check audit fuzz bench bench-peers clean
 
 run: $(VENV)/.service
