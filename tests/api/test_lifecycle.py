@@ -31,7 +31,7 @@ def test_a_request_whose_worker_is_killed_gets_the_same_certificate(folder: Path
     with serving(folder, tmp_path / "log") as service, service.client() as client:
 
         def certify() -> dict[str, Any]:
-            answer = client.post("/certify", files={"audio": YES.read_bytes()}, data={"n": "20000", "sigma": "2"})
+            answer = client.post("/certify", files={"audio": YES.read_bytes()}, data={"n": "8000", "sigma": "2"})
             certificate: dict[str, Any] = answer.raise_for_status().json()
             return certificate
 

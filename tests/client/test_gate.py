@@ -217,7 +217,7 @@ def test_a_service_that_is_full_and_then_dies_costs_time_and_no_answer(
     models: Path, suite: Path, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.jsonl"
-    options = ["--min-certified-accuracy", "0.8", "--at-snr", "82", "--sigma", "0.002", "--n", "3000", "--curve"]
+    options = ["--min-certified-accuracy", "0.8", "--at-snr", "82", "--sigma", "0.002", "--n", "1500", "--curve"]
     options += ["--jsonl", str(journal), "--parallel", "8"]
     with serving(models, tmp_path / "log", SOUNDPROOF_QUEUE_RUNS="1") as full:
         command = [sys.executable, "-m", "soundproof", "gate", str(suite), *options, "--url", full.url]
@@ -250,7 +250,7 @@ def test_an_interrupt_ends_the_local_engine_too(suite: Path, models: Path, tmp_p
         "--at-snr",
         "82",
     ]
-    command += ["--sigma", "0.002", "--n", "5000", "--curve", "--parallel", "1", "--jsonl", str(journal)]
+    command += ["--sigma", "0.002", "--n", "2500", "--curve", "--parallel", "1", "--jsonl", str(journal)]
     environment = os.environ | {"SOUNDPROOF_MODELS": str(models)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as first:
         _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 2, first)
