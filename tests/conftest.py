@@ -15,6 +15,7 @@ import httpx
 import pytest
 import torch
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
+from tests.store.postgres_server import PostgresServer, binaries, postgres_server
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = ROOT / "models" / "speech-commands-12"
@@ -119,3 +120,13 @@ def _wait_until_ready(service: Service, process: "subprocess.Popen[bytes]") -> N
                 pass
             time.sleep(0.1)
     pytest.fail(f"the service did not get ready:\n{service.log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for as many databases as are wanted of it."""
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed here: apt-get install postgresql")
+    with postgres_server(folder) as running:
+        yield running

@@ -4,27 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from psycopg import sql
 from tests.api.attack import GOOD, certificate, problem, wait_for
 from tests.api.jobs.asking import FEW, ended, results, state, submit
 from tests.conftest import serving
 from tests.faults.injecting import certify, readiness
-from tests.store.postgres_server import PostgresServer, binaries, postgres_server
+from tests.store.postgres_server import PostgresServer
 
 from soundproof.store.schema import Base
 from soundproof.store.store import Store
 from soundproof.store.upgrade import VERSION_TABLE
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    folder = binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed here: apt-get install postgresql")
-    with postgres_server(folder) as running:
-        yield running
-
 
 REFUSING = sql.SQL(
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -33,23 +22,23 @@ REFUSING = sql.SQL(
 
 
 @contextmanager
-def read_only(server: PostgresServer, database: str) -> Iterator[None]:
+def read_only(postgres: PostgresServer, database: str) -> Iterator[None]:
     """Whoever writes is told what a server says that was made another's standby."""
-    server.execute(database, REFUSING)
+    postgres.execute(database, REFUSING)
     for name in (*Base.metadata.tables, VERSION_TABLE):
         trigger = sql.SQL("CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON {} EXECUTE FUNCTION refuse()")
-        server.execute(database, trigger.format(sql.Identifier(name)))
+        postgres.execute(database, trigger.format(sql.Identifier(name)))
     try:
         yield
     finally:
-        server.execute(database, sql.SQL("DROP FUNCTION refuse CASCADE"))
+        postgres.execute(database, sql.SQL("DROP FUNCTION refuse CASCADE"))
 
 
 def test_with_a_read_only_store_reading_and_certifying_go_on_and_jobs_wait(
-    linear: Path, tmp_path: Path, server: PostgresServer
+    linear: Path, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    database = server.create()
-    url = server.url(database)
+    database = postgres.create()
+    url = postgres.url(database)
     with (
         serving(linear, tmp_path / "log", SOUNDPROOF_STORE=url) as service,
         service.client(kept=True) as client,
@@ -58,7 +47,7 @@ def test_with_a_read_only_store_reading_and_certifying_go_on_and_jobs_wait(
         done = submit(client)["id"]
         ended(client, done)
         waiting = submit(client, [(f"{number}.wav", GOOD) for number in range(6)], n=2_000, sigma=2)["id"]
-        with read_only(server, database):
+        with read_only(postgres, database):
             assert wait_for(lambda: readiness(client) == 503)
             assert "read-only" in client.get("/readyz").json()["detail"]
             assert client.get(f"/certificates/{kept}").is_success

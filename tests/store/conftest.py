@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.store.postgres_server import PostgresServer, binaries, postgres_server
+from tests.store.postgres_server import PostgresServer
 
 from soundproof.store.store import Store
 
@@ -12,19 +12,10 @@ KINDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    folder = binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed here: apt-get install postgresql")
-    with postgres_server(folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def postgres_store(server: PostgresServer) -> str:
+def postgres_store(postgres: PostgresServer) -> str:
     """A database with the tables of a store, which tests use one after the other; its name."""
-    name = server.create()
-    Store(server.url(name)).close()
+    name = postgres.create()
+    Store(postgres.url(name)).close()
     return name
 
 
@@ -40,12 +31,12 @@ def new_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callab
     if kind == "sqlite":
         numbers = iter(range(1_000_000))
         return lambda: f"sqlite:///{tmp_path}/store-{next(numbers)}.db"
-    server: PostgresServer = request.getfixturevalue("server")
+    postgres: PostgresServer = request.getfixturevalue("postgres")
     database: str = request.getfixturevalue("postgres_store")
 
     def emptied() -> str:
-        server.empty(database)
-        return server.url(database)
+        postgres.empty(database)
+        return postgres.url(database)
 
     return emptied
 

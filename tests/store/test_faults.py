@@ -174,24 +174,24 @@ def test_deleted_audio_is_overwritten(sqlite_url: str, sqlite_path: Path) -> Non
 
 
 @contextmanager
-def failing(server: PostgresServer, database: str, sqlstate: str) -> Iterator[None]:
+def failing(postgres: PostgresServer, database: str, sqlstate: str) -> Iterator[None]:
     """Whoever inserts audio into this database is told this SQLSTATE by the server."""
     raising = sql.SQL(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'as on /a/secret/path' USING ERRCODE = {}; END $$"
     ).format(sql.Literal(sqlstate))
-    server.execute(database, raising)
-    server.execute(database, sql.SQL("CREATE TRIGGER fail BEFORE INSERT ON clip_audio EXECUTE FUNCTION fail()"))
+    postgres.execute(database, raising)
+    postgres.execute(database, sql.SQL("CREATE TRIGGER fail BEFORE INSERT ON clip_audio EXECUTE FUNCTION fail()"))
     try:
         yield
     finally:
-        server.execute(database, sql.SQL("DROP TRIGGER fail ON clip_audio; DROP FUNCTION fail()"))
+        postgres.execute(database, sql.SQL("DROP TRIGGER fail ON clip_audio; DROP FUNCTION fail()"))
 
 
 @pytest.fixture
-def on_postgres(server: PostgresServer, postgres_store: str) -> Iterator[Store]:
-    server.empty(postgres_store)
-    with Store(server.url(postgres_store), patience_s=0.2) as opened:
+def on_postgres(postgres: PostgresServer, postgres_store: str) -> Iterator[Store]:
+    postgres.empty(postgres_store)
+    with Store(postgres.url(postgres_store), patience_s=0.2) as opened:
         yield opened
 
 
@@ -200,9 +200,9 @@ def on_postgres(server: PostgresServer, postgres_store: str) -> Iterator[Store]:
     [("53100", "full"), ("25006", "read-only"), ("40P01", "busy"), ("53200", "reached"), ("58030", "cannot be read")],
 )
 def test_what_the_server_says_is_told_and_leaves_nothing_half_written(
-    on_postgres: Store, server: PostgresServer, postgres_store: str, sqlstate: str, said: str
+    on_postgres: Store, postgres: PostgresServer, postgres_store: str, sqlstate: str, said: str
 ) -> None:
-    with failing(server, postgres_store, sqlstate), pytest.raises(StoreUnavailable, match=said) as told:
+    with failing(postgres, postgres_store, sqlstate), pytest.raises(StoreUnavailable, match=said) as told:
         on_postgres.jobs.submit(job(3))
     assert "secret" not in str(told.value)
     assert on_postgres.conservation.tally().jobs.total == 0
@@ -210,15 +210,15 @@ def test_what_the_server_says_is_told_and_leaves_nothing_half_written(
 
 
 def test_a_fault_of_ours_is_not_told_as_the_databases(
-    on_postgres: Store, server: PostgresServer, postgres_store: str
+    on_postgres: Store, postgres: PostgresServer, postgres_store: str
 ) -> None:
-    with failing(server, postgres_store, "22000"), pytest.raises(Exception, match="secret") as raised:
+    with failing(postgres, postgres_store, "22000"), pytest.raises(Exception, match="secret") as raised:
         on_postgres.jobs.submit(job(1))
     assert not isinstance(raised.value, StoreUnavailable)
 
 
 def test_a_lost_connection_is_told_and_replaced(
-    on_postgres: Store, server: PostgresServer, caplog: pytest.LogCaptureFixture
+    on_postgres: Store, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     end_others = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     accepted = on_postgres.jobs.submit(job(1)).job
@@ -226,7 +226,7 @@ def test_a_lost_connection_is_told_and_replaced(
     def lose_it_half_way() -> None:
         with on_postgres.database.writing() as connection:
             connection.execute(text("UPDATE jobs SET turn = 99"))
-            server.execute("postgres", end_others)
+            postgres.execute("postgres", end_others)
             connection.execute(text("DELETE FROM jobs"))
 
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -235,9 +235,9 @@ def test_a_lost_connection_is_told_and_replaced(
     assert on_postgres.jobs.get(accepted.id) == accepted
 
 
-def test_a_row_that_another_holds_is_busy(on_postgres: Store, server: PostgresServer, postgres_store: str) -> None:
+def test_a_row_that_another_holds_is_busy(on_postgres: Store, postgres: PostgresServer, postgres_store: str) -> None:
     accepted = on_postgres.jobs.submit(job(1)).job
-    with psycopg.connect(f"host={server.folder} user={USER} dbname={postgres_store}") as other:
+    with psycopg.connect(f"host={postgres.folder} user={USER} dbname={postgres_store}") as other:
         other.execute("SELECT * FROM jobs FOR UPDATE")
         with pytest.raises(StoreUnavailable, match="busy"):
             on_postgres.jobs.cancel(accepted.id)

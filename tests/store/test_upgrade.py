@@ -24,8 +24,8 @@ def empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without tables."""
     if kind == "sqlite":
         return f"sqlite:///{tmp_path}/empty.db"
-    server: PostgresServer = request.getfixturevalue("server")
-    return server.url(server.create())
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.url(postgres.create())
 
 
 def sqlite_schema(path: Path) -> set[str]:
@@ -54,15 +54,15 @@ def test_migrations_make_exactly_the_tables_of_the_metadata_on_sqlite(tmp_path: 
     )
 
 
-def test_migrations_make_exactly_the_tables_of_the_metadata_on_postgresql(server: PostgresServer) -> None:
-    migrated, created = server.create(), server.create()
-    Store(server.url(migrated)).close()
-    engine = create_engine(server.url(created).replace("postgresql:", "postgresql+psycopg:"))
+def test_migrations_make_exactly_the_tables_of_the_metadata_on_postgresql(postgres: PostgresServer) -> None:
+    migrated, created = postgres.create(), postgres.create()
+    Store(postgres.url(migrated)).close()
+    engine = create_engine(postgres.url(created).replace("postgresql:", "postgresql+psycopg:"))
     Base.metadata.create_all(engine)
     engine.dispose()
 
     def definitions(database: str) -> set[str]:
-        dumped = re.split(r"\n\n+", server.schema(database))
+        dumped = re.split(r"\n\n+", postgres.schema(database))
         return {part for part in dumped if VERSION_TABLE not in part and not part.startswith(("--", "\\"))}
 
     assert definitions(migrated) == definitions(created)
