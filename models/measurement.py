@@ -66,6 +66,7 @@ def compute(task: Task) -> rows.Row:
         "setting": task.setting,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "generator": generator_name(device),
+        "backend": model.backend,
     }
     if task.setting == CLEAN:
         logits = model.classifier.head(model.classifier.features(ready.x.float().unsqueeze(0)))

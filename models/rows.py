@@ -27,6 +27,7 @@ class _Row(BaseModel):
     setting: str
     device: str = Field(description="what computed: cpu, or the GPU's name")
     generator: str = Field(description="what drew the noise")
+    backend: str = Field(description="the libraries that computed the logits")
 
     @property
     def key(self) -> tuple[str, ...]:

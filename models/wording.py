@@ -35,7 +35,7 @@ def budget(found: Collection[CertificateRow]) -> str:
 
 
 def devices(found: Iterable[CertificateRow | GeometryRow]) -> str:
-    return "; ".join(sorted({f"{row.device}, noise from {row.generator}" for row in found}))
+    return "; ".join(sorted({f"{row.device}, {row.backend}, noise from {row.generator}" for row in found}))
 
 
 def percent(found: Sequence[CleanRow] | Sequence[CertificateRow]) -> str:

@@ -126,7 +126,7 @@ class Sampling(_Part):
     precision: Literal["float32", "bfloat16"] = Field(
         description="in which the network computed behind its front end: part of what was certified"
     )
-    backend: str = Field(description="the library that computed the votes; another one may round otherwise")
+    backend: str = Field(description="the libraries that computed the votes; others may round otherwise")
 
 
 class GateLook(_Part):

@@ -49,6 +49,7 @@ def _common(
         "setting": setting,
         "device": "cpu",
         "generator": "made up",
+        "backend": "made up as well",
     }
 
 

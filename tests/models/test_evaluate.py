@@ -212,6 +212,7 @@ def test_the_service_gives_the_same_counts_for_the_same_file(
             assert told["sampling"]["selection_counts"] == list(row.selection_counts)
             assert (told["sampling"]["n0"], told["sampling"]["alpha"]) == (row.n0, row.alpha)
             assert told["sampling"]["generator"] == row.generator
+            assert told["sampling"]["backend"] == row.backend
             assert told["audio"]["samples_sha256"] == row.samples_sha256
             assert told["model"]["digest"] == row.model_digest
             assert told["outcome"] == row.outcome

@@ -16,10 +16,10 @@ FEATURES = (64, 101)
 TOLERANCE = 1e-4
 
 
-def seasoned(seed: int = 0) -> LogMelCnn:
+def seasoned(seed: int = 0, channels: tuple[int, ...] = CnnSpec().channels) -> LogMelCnn:
     """A network whose batch norms have something to fold: random statistics and scales, negative ones too."""
     torch.manual_seed(seed)
-    network = LogMelCnn(CnnSpec(), LogMelSpec(), 16_000, CLASSES)
+    network = LogMelCnn(CnnSpec(channels=channels), LogMelSpec(), 16_000, CLASSES)
     for norm in network.modules():
         if isinstance(norm, nn.BatchNorm2d):
             assert norm.running_mean is not None
@@ -43,7 +43,7 @@ def scale(logits: Tensor) -> float:
 def test_folding_and_channels_last_do_not_change_the_logits() -> None:
     network = seasoned()
     optimized = copy.deepcopy(network)
-    optimized.optimize()
+    optimized.optimize(torch.device("cpu"))
     batch = features(8)
     before, after = network.head(batch), optimized.head(batch)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in optimized.modules())
@@ -66,7 +66,7 @@ def test_the_batch_norms_matter_to_the_test_above() -> None:
 def test_an_optimized_network_answers_the_same_twice() -> None:
     """No dropout and no running statistics are left on."""
     network = seasoned().train()
-    network.optimize()
+    network.optimize(torch.device("cpu"))
     batch = features(4)
     assert torch.equal(network.head(batch), network.head(batch))
 
@@ -76,7 +76,7 @@ def test_an_optimized_network_answers_the_same_twice() -> None:
 def test_a_clips_logits_do_not_depend_on_its_batch(optimized: bool) -> None:
     network = seasoned()
     if optimized:
-        network.optimize()
+        network.optimize(torch.device("cpu"))
     batch = features(5)
     batch[2] *= 100
     together = network.head(batch)

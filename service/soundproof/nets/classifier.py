@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from soundproof.nets.cnn import Cnn
 from soundproof.nets.logmel import LogMel
+from soundproof.nets.ncnn_cnn import MOST_FEATURE, NcnnCnn, is_bounded
 from soundproof.nets.specs import CnnSpec, LogMelSpec
 from soundproof.terms import Precision
 
@@ -32,6 +33,7 @@ class LogMelCnn(nn.Module):
         super().__init__()
         self.log_mel = LogMel(front_end, sample_rate_hz)
         self.cnn = Cnn(classes, spec.channels)
+        self.ncnn: NcnnCnn | None = None  # what computes `head`, where it is not torch
 
     def features(self, waveform: Tensor) -> Tensor:
         if waveform.device.type != "cpu":
@@ -41,6 +43,13 @@ class LogMelCnn(nn.Module):
         return torch.cat([self.log_mel(part) for part in torch.split(waveform, clips)])
 
     def head(self, features: Tensor) -> Tensor:
+        if self.ncnn is None:
+            return self._head(features)
+        logits = self.ncnn.logits(features)
+        within = features.abs().flatten(1).amax(1, keepdim=True) <= MOST_FEATURE  # False where not a number
+        return logits if within.all() else torch.where(within, logits, self._head(features))
+
+    def _head(self, features: Tensor) -> Tensor:
         logits: Tensor = self.cnn(features.to(self.cnn.linear.weight.dtype))
         return logits.float()
 
@@ -52,12 +61,14 @@ class LogMelCnn(nn.Module):
         """The same network with its weights rounded to `precision`, in which it computes behind the front end."""
         other = copy.deepcopy(self)
         other.precision = precision
+        other.ncnn = self.ncnn if precision is Precision.FLOAT32 else None
         other.cnn.to(getattr(torch, precision.value))
         return other
 
-    def optimize(self) -> None:
-        """Fold constants and choose the memory layout that convolutions run fastest in. For inference only."""
+    def optimize(self, device: torch.device) -> None:
+        """Fold constants and choose what convolutions run fastest in on `device`. For inference only."""
         self.cnn.fold()
+        self.ncnn = NcnnCnn(self.cnn) if device.type == "cpu" and is_bounded(self.cnn) else None
         self.cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -78,5 +89,5 @@ class Linear(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         return self.head(self.features(waveform))
 
-    def optimize(self) -> None:
+    def optimize(self, _: torch.device) -> None:
         self.eval()

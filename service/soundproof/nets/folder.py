@@ -33,9 +33,11 @@ class Model:
 
     @property
     def backend(self) -> str:
-        """What computes it: a library and its version."""
-        library = "onnxruntime" if isinstance(self.manifest.architecture, OnnxSpec) else "torch"
-        return f"{library} {version(library)}"
+        """What computes it: libraries and their versions."""
+        libraries = ["onnxruntime" if isinstance(self.manifest.architecture, OnnxSpec) else "torch"]
+        if isinstance(self.classifier, LogMelCnn) and self.classifier.ncnn:
+            libraries.append("ncnn")  # behind torch's front end
+        return ", ".join(f"{library} {version(library)}" for library in libraries)
 
     def most_clips(self, device: torch.device) -> int:
         """Forward passes at a time."""

@@ -30,7 +30,7 @@ def load(manifest: ModelManifest, content: bytes, device: torch.device) -> LogMe
     if not all(bool(tensor.isfinite().all()) for tensor in weights.values() if tensor.is_floating_point()):
         raise ModelRefused(f"{WEIGHTS} holds values that are not finite.")
     target.load_state_dict(weights)
-    network.optimize()
+    network.optimize(device)
     return network.to(device)
 
 
