@@ -124,7 +124,7 @@ def test_the_card_states_them_with_and_without_silence(
     assert "| _silence_ | 0 | 0 |" in text
     assert "| up | 80 | 60 |" in text
     assert "n0 = 100, n = 1000, alpha = 0.001, 120 test clips, 10 of each class." in text
-    assert "On cpu, noise from made up, with the service's own code" in text
+    assert "On cpu, made up as well, noise from made up, with the service's own code" in text
     assert "Gaussian waveform noise of standard deviation 0.005.\n" in text
     assert "models like this one" not in text
 
