@@ -55,6 +55,14 @@ def _no_store_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_plugins() -> Iterator[None]:
+    """pydantic would look for some in two hundred packages, in each of the hundreds of processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Tests compute little at a time: to hand it to threads costs more than it saves, most of all on a busy machine."""
     torch.set_num_threads(1)

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from soundproof.access import settings_with
+from soundproof.importing import collection_postponed
 from soundproof.terminal import FAILED, complain, show
 
 # What was answered last has so long to reach its clients, once it has been drained.
@@ -38,12 +39,13 @@ def serve(
     # Until the service listens to it: by default a SIGHUP that comes too early ends the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     given = _given(options)
-    import uvicorn  # noqa: PLC0415  (the base install has no server)
+    with collection_postponed():
+        import uvicorn  # noqa: PLC0415  (the base install has no server)
 
-    from soundproof import logs  # noqa: PLC0415
-    from soundproof.api.app import create_app  # noqa: PLC0415
-    from soundproof.api.connection import connections  # noqa: PLC0415
-    from soundproof.api.server import Server  # noqa: PLC0415
+        from soundproof import logs  # noqa: PLC0415
+        from soundproof.api.app import create_app  # noqa: PLC0415
+        from soundproof.api.connection import connections  # noqa: PLC0415
+        from soundproof.api.server import Server  # noqa: PLC0415
 
     logs.configure(logs.Style(given.log_format, given.log_level))
     application = create_app(given, reload_on_hangup=True)

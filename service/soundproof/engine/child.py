@@ -9,7 +9,7 @@ import sys
 
 from soundproof.engine.protocol import FromWorker, ToWorker, encode, receive
 
-WORKER = (sys.executable, "-m", "soundproof.engine.worker")
+WORKER = (sys.executable, "-m", "soundproof.engine.launch")
 # Defaults; the service's own environment overrides them. Threads that wait by spinning steal time from the API process,
 # and from each other where cores are shared. And glibc would hand every large buffer back to the kernel and fault it in
 # again, page by page, at each layer of each chunk: docs/performance.md says what keeping them, in huge pages, gains.

@@ -1,7 +1,5 @@
 """A process that owns one device: prepares clips and runs blocks of noise on them, one after another.
 
-    python -m soundproof.engine.worker FD      (started by pool.py; FD is its end of a socket pair)
-
 It keeps nothing that cannot be sent again: killing it costs time, never an answer.
 """
 
@@ -274,7 +272,3 @@ def main() -> None:
     except _MemoryExhausted:
         log.critical("out of device memory at the smallest chunk")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
