@@ -73,8 +73,9 @@ def cases(share: float, noise: NoiseName = NoiseName.FLOAT) -> tuple[Case, ...]:
         run.ask(question)
         point = centre(plan, contract, ready)
         while wanted := run.wanted():
-            for block in wanted:
-                run.record(block, voting.vote(contract, point, plan, block, chunk_samples=64))
+            votes = voting.vote_all(contract, point, plan, wanted, chunk_samples=512)
+            for block, found_votes in zip(wanted, votes, strict=True):
+                run.record(block, found_votes)
         found.append(Case(distance, reach, run.outcome()))
     return tuple(found)
 

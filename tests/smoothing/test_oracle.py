@@ -77,8 +77,9 @@ def votes_for(plan: Plan, classifier: Linear, clip: Prepared) -> Tally:
     contract = contract_for(plan, classifier, clip)
     point = centre(plan, contract, clip)
     run = Certification(plan)
-    for block in run.wanted():
-        run.record(block, voting.vote(contract, point, plan, block, chunk_samples=64))
+    blocks = run.wanted()
+    for block, votes in zip(blocks, voting.vote_all(contract, point, plan, blocks, chunk_samples=512), strict=True):
+        run.record(block, votes)
     return run.outcome().tally
 
 
