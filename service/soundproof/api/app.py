@@ -1,8 +1,10 @@
 """create_app(settings): the parts put together. Nothing here imports torch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -137,11 +139,24 @@ def create_app(
     app.include_router(certificates.router(answers))
     app.include_router(models.router(registry, pool, settings))
     app.include_router(health.router(pool, keeper, metrics, keyring))
-    problems.describe(app)
-    access.describe(app)
+    app.openapi = _described(app)  # type: ignore[method-assign]
     app.state.pool = pool
     app.state.draining = Draining(pool, runner, settings.drain_s)
     return app
+
+
+def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """The OpenAPI document with what routes do not say by themselves, made when it is first asked for."""
+    of_routes = app.openapi
+
+    @cache
+    def document() -> dict[str, Any]:
+        found: dict[str, Any] = of_routes()
+        problems.describe(found)
+        access.describe(found)
+        return found
+
+    return document
 
 
 def _uploads(settings: Settings) -> Uploads:

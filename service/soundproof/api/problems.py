@@ -117,10 +117,10 @@ def problem_of(*codes: str) -> dict[str, Any]:
     return {"description": ", ".join(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def describe(app: FastAPI) -> None:
-    """Add the schema that problem_of refers to; call it when every route is there."""
+def describe(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document the schema that problem_of refers to."""
     _, schemas = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS)
-    app.openapi()["components"]["schemas"].update(schemas["$defs"])
+    document["components"]["schemas"].update(schemas["$defs"])
 
 
 def install(app: FastAPI) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from fastapi import FastAPI
-
 from soundproof.api.access.addresses import ADDRESSES, ANYBODY
 from soundproof.api.problems import problem_of
 
@@ -17,10 +15,9 @@ _SCHEME: dict[str, Any] = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Add the scheme, and to each operation its scope and what whoever lacks it is answered; call it when every route
-    is there. Access is optional in the document, since it is the same for a service without keys."""
-    document = app.openapi()
+def describe(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document the scheme, and to each operation its scope and what whoever lacks it is answered.
+    Access is optional there, since the document is the same for a service without keys."""
     document.setdefault("components", {}).setdefault("securitySchemes", {})[SCHEME] = _SCHEME
     for address in ADDRESSES:
         operation = document["paths"].get(address.path, {}).get(address.method.lower())
