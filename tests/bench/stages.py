@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ VARIANTS = {
     "and in huge pages (`hugetlb=1`): what the worker sets": ENVIRONMENT["GLIBC_TUNABLES"],
 }
 CHUNKS = (16, 64)
+NETWORK = ("log-mel", "CNN", "CNN by torch", "CNN in bfloat16")
 REPEATS, ROUNDS = 6, 3
 SIGMA, SAMPLES = 0.02, 16_000
 GROUP = GROUP_SAMPLES["cpu"]
@@ -43,8 +45,8 @@ def main() -> None:
     if sys.argv[1:] == ["measure"]:
         print(" | ".join(f"{value:.2f}" for value in measure()))
         return
-    parts = " | ".join(f"log-mel, {chunk} | CNN, {chunk} | CNN in bfloat16, {chunk}" for chunk in CHUNKS)
-    print(f"| | noise (torch's) | noise (ours) | adding it | {parts} |\n|{'---|' * (4 + 3 * len(CHUNKS))}")
+    parts = [f"{stage}, {chunk}" for chunk in CHUNKS for stage in NETWORK]
+    print(f"| | noise (torch's) | noise (ours) | adding it | {' | '.join(parts)} |\n|{'---|' * (4 + len(parts))}")
     rounds: dict[str, list[list[float]]] = {name: [] for name in VARIANTS}
     for _ in range(ROUNDS):  # the variants alternate, so that what else the machine does falls on all of them
         for name, tunables in VARIANTS.items():
@@ -61,7 +63,8 @@ def measure() -> list[float]:
     torch.set_num_threads(1)
     classifier = load(MODEL).classifier
     assert isinstance(classifier, LogMelCnn)
-    rounded = classifier.at(Precision.BFLOAT16)
+    by_torch, rounded = classifier.at(Precision.FLOAT32), classifier.at(Precision.BFLOAT16)
+    by_torch.ncnn = None
     point = torch.randn(SAMPLES, dtype=torch.float64)
     key, shape = stream_key("bench"), (GROUP, SAMPLES)
     noise = standard_normal(key, Stage.ESTIMATION, 0, shape)
@@ -81,8 +84,8 @@ def measure() -> list[float]:
         waves = standard_normal(key, Stage.ESTIMATION, 1, (size, SAMPLES))
         with torch.inference_mode():
             images = classifier.features(waves)
-        for network, chunk in ((classifier.features, waves), (classifier.head, images), (rounded.head, images)):
-            times.append(per_sample(lambda network=network, chunk=chunk: network(chunk), size, lanes))  # type: ignore[misc]
+        times.append(per_sample(partial(classifier.features, waves), size, lanes))
+        times += [per_sample(partial(net.head, images), size, lanes) for net in (classifier, by_torch, rounded)]
     return times
 
 
