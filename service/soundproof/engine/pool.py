@@ -49,7 +49,7 @@ DEPTH = 2
 # A run whose blocks ended this many workers is given up.
 MOST_LOSSES = 3
 # Cost a second (noise samples x clip samples) to assume of a device before anything was measured: two cores' worth.
-FIRST_GUESS = 1e7
+FIRST_GUESS = 2e7
 
 
 class Pool:
