@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def collection_postponed() -> Iterator[None]:
     """No garbage is looked for within, and what is there at its end is never looked through again.
 
-    Importing torch or the API makes a million objects that stay, and looks through them many times over: a tenth of the
-    time that a start takes.
+    Importing torch or the API makes some hundred thousand objects that stay, and looks through them many times over: a
+    tenth of the time that it takes, or more.
     """
     gc.disable()
     try:

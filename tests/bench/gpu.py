@@ -5,6 +5,7 @@
 
 Needs torch, torchaudio and numpy, nothing else of the project: it runs the service's own inner loop
 (soundproof/smoothing/counting.py) on the bundled network and clip, without the service around it. Prints Markdown.
+The network is torch's, with which the service votes on a GPU; on a CPU in float32 it votes with ncnn instead.
 
 *in a row*: several certificates without waiting for the device in between, as when the service is busy. The *floor*
 is what no certificate of this network can do without: drawing its noise at torch's own speed and the multiplications

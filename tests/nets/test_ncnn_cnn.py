@@ -68,8 +68,12 @@ def test_a_clips_logits_are_the_same_to_the_bit_in_any_batch_and_on_any_thread()
 
 
 @torch.inference_mode()
-def test_what_ncnn_is_not_given_is_answered_by_torch_and_changes_nothing_for_the_others() -> None:
-    network = seasoned()
+@pytest.mark.parametrize("channels", [(4, 4), (32, 64, 128, 128)], ids=str)
+def test_what_ncnn_is_not_given_is_answered_by_torch_and_changes_nothing_for_the_others(
+    channels: tuple[int, ...],
+) -> None:
+    """With few channels ncnn takes what is not a number for zero."""
+    network = seasoned(channels=channels)
     network.optimize(CPU)
     assert network.ncnn is not None
     batch = maps(6)
@@ -91,12 +95,27 @@ def test_maps_that_pooling_leaves_nothing_of_are_refused() -> None:
 
 
 @torch.inference_mode()
-def test_a_network_that_might_overflow_is_left_to_torch(tmp_path: Path) -> None:
+def test_ncnn_reads_the_features_and_not_the_memory_that_they_lie_in() -> None:
+    ncnn = NcnnCnn(folded().cnn)
+    usual = ncnn.logits(maps(3))
+    assert torch.equal(ncnn.logits(maps(3).transpose(1, 2).contiguous().transpose(1, 2)), usual)
+    assert torch.equal(ncnn.logits(maps(3).double()), usual)
+    assert torch.equal(ncnn.logits(maps(6)[::2]), ncnn.logits(maps(6)[::2].clone()))
+
+
+@torch.inference_mode()
+def test_a_network_that_might_overflow_in_any_layer_is_left_to_torch(tmp_path: Path) -> None:
     assert is_bounded(folded().cnn)
-    for factor in (1e30, torch.inf, torch.nan):
-        network = folded()
-        network.cnn.linear.weight[0, 0] = factor
-        assert not is_bounded(network.cnn)
+    for factor in (1e31, torch.inf, torch.nan):
+        for part in ("weight", "bias"):
+            network = folded()
+            getattr(network.cnn.linear, part).flatten()[0] = factor
+            assert not is_bounded(network.cnn)
+            network = folded()
+            getattr(network.cnn.blocks[0][0], part).flatten()[0] = factor  # type: ignore[index]
+            network.cnn.linear.weight *= 1e-37
+            network.cnn.blocks[1][0].weight *= 1e-37  # type: ignore[index]
+            assert not is_bounded(network.cnn), "small weights behind it do not mend an overflow"
     folder = tmp_path / "cnn"
     write_cnn(folder)
     assert "ncnn" in load(folder).backend
@@ -140,4 +159,5 @@ def test_ncnn_computes_in_float32_on_the_thread_that_asks() -> None:
     options = NcnnCnn(folded((3, 5)).cnn)._net.opt
     for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
         assert not getattr(options, f"use_{half}")
+    assert not options.use_winograd63_convolution
     assert options.num_threads == 1

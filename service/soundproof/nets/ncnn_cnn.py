@@ -5,8 +5,10 @@ what a small network on a CPU is made of. Its logits differ from torch's in the 
 backends do; certificates say which library computed them.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import ncnn
@@ -40,10 +42,8 @@ class NcnnCnn:
         text = f"{MAGIC}\n{len(layers)} {len(layers)}\n" + "".join(f"{layer}\n" for layer, _ in layers)
         if net.load_param_mem(text) != 0:
             raise RuntimeError("ncnn does not take the network")
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(b"".join(weights for _, weights in layers))
-            file.flush()
-            if net.load_model(file.name) != 0:
+        with _file(b"".join(weights for _, weights in layers)) as path:
+            if net.load_model(path) != 0:
                 raise RuntimeError("ncnn does not take the weights")
         self._net = net
         self._least_side = 2 ** len(cnn.blocks)
@@ -58,7 +58,7 @@ class NcnnCnn:
         """
         if min(features.shape[1:]) < self._least_side:  # ncnn would read beyond the map
             raise ValueError(f"a map of {tuple(features.shape[1:])} is smaller than {self._least_side} on a side")
-        images = features.unsqueeze(1).contiguous().numpy()
+        images = features.detach().float().unsqueeze(1).contiguous().numpy()  # the bytes that ncnn reads
         return torch.from_numpy(np.stack([self._logits(image) for image in images]))
 
     def _logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,9 +73,9 @@ class NcnnCnn:
 
 
 def is_bounded(cnn: Cnn) -> bool:
-    """Whether nothing in a folded `cnn` can overflow for features within MOST_FEATURE.
+    """Whether nothing in a folded `cnn` can overflow for features within MOST_FEATURE, in any layer.
 
-    ncnn rectifies what is not a number to zero, where torch keeps it and the vote is invalid: so there must be none.
+    ncnn may rectify what is not a number to zero, where torch keeps it and the vote is invalid: so there must be none.
     """
     most = MOST_FEATURE
     layers: list[nn.Conv2d | nn.Linear] = [*_convolutions(cnn), cnn.linear]
@@ -83,7 +83,24 @@ def is_bounded(cnn: Cnn) -> bool:
         assert layer.bias is not None  # noqa: S101  (folded)
         weight, bias = layer.weight.detach().double(), layer.bias.detach().double()
         most = most * float(weight.abs().flatten(1).sum(1).max()) + float(bias.abs().max())
-    return most <= MOST_ACTIVATION  # False where it is not a number
+        if not most <= MOST_ACTIVATION:  # nor a number
+            return False
+    return True
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """A path to read `content` from: in memory where the system can, so that a full disk keeps no model away."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("weights"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as named:
+            named.write(content)
+            named.flush()
+            yield named.name
 
 
 def _convolutions(cnn: Cnn) -> Iterator[nn.Conv2d]:
