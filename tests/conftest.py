@@ -1,6 +1,7 @@
 """Fixtures that several test packages share."""
 
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -60,6 +61,13 @@ def _no_plugins() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard() -> None:
+    """A shell that starts tests in its background has SIGINT ignored, and so would every process that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
