@@ -77,8 +77,8 @@ class Fields(BaseModel):
     )
     precision: Precision = Field(
         Precision.FLOAT32,
-        description="in which the network computes behind its front end: bfloat16 is quicker, and a classifier of its "
-        "own; the model's `precisions` say what it can do",
+        description="in which the network computes behind its front end: bfloat16 may be quicker, and is a classifier "
+        "of its own; the model's `precisions` say what it can do",
     )
     label: str | None = Field(
         None, max_length=256, description="the true class, if known: the answer then says `correct`"
