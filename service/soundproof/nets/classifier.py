@@ -54,6 +54,7 @@ class LogMelCnn(nn.Module):
         return logits.float()
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, time) -> (batch, classes) logits, always by torch: for training and exports."""
         logits: Tensor = self.cnn(self.log_mel(waveform))
         return logits
 
