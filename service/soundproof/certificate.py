@@ -196,7 +196,7 @@ class Compute(_Part):
     device: str
     queue_s: float = Field(description="seconds from admission until a worker was given the clip")
     run_s: float = Field(description="seconds from then to the last vote")
-    samples_per_second: float
+    samples_per_second: float = Field(description="noise samples drawn in that time, by that time")
 
 
 class Signature(_Part):

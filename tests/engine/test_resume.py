@@ -82,6 +82,7 @@ async def test_the_journal_has_every_vote_that_was_drawn(asked: Plan) -> None:
     finished, kept, drawn = await run(asked)
     assert set(kept.begun_as) == {("none", "simulated")}
     assert sum(votes.total for _, votes in kept.votes) == drawn == asked.n0 + finished.outcome.tally.used
+    assert finished.drawn == drawn
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -94,6 +95,7 @@ async def test_wherever_it_was_cut_it_comes_to_the_same(asked: Plan, devices: in
         known = sum(votes.total for _, votes in kept.votes[:cut])
         # What a worker was given before it was known whether the votes count: two messages of a block for each device.
         assert drawn - known <= again <= drawn - known + 2 * devices * BLOCK_SAMPLES
+        assert drawn - known <= resumed.drawn <= again  # what its speed is told from
 
 
 @pytest.mark.parametrize("asked", [SEVEN_BLOCKS, LONG_GATE], ids=["fixed", "gate"])

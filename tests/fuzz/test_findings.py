@@ -70,7 +70,7 @@ def test_every_method_of_an_address_is_named_where_another_was_tried(service: Se
     with service.client() as client:
         refused = client.put("/jobs/0")
     problem(refused, 405, "method_not_allowed")
-    assert refused.headers.get_list("allow") == ["DELETE, GET"]
+    assert refused.headers.get_list("allow") == ["DELETE, GET, HEAD"]
 
 
 def test_a_request_may_ask_in_several_headers_not_to_be_kept(service: Service) -> None:

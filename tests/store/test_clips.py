@@ -196,6 +196,16 @@ def test_recovery_puts_running_clips_back_and_keeps_everything_else(store: Store
     assert store.conservation.faults() == ()
 
 
+def test_recovery_leaves_what_is_held_alone(store: Store) -> None:
+    accepted = store.jobs.submit(job(3)).job
+    held, lost = claimed(store), claimed(store)
+    assert store.clips.recover([held]) == 1
+    assert claimed(store).clip_id == lost.clip_id
+    store.clips.finish(held, certificate(0))
+    assert store.jobs.get(accepted.id).clips == Counts(done=1, running=1, queued=1)
+    assert store.conservation.faults() == ()
+
+
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 

@@ -20,6 +20,7 @@ from soundproof.api.background import going_on
 from soundproof.api.certifier import Certifier
 from soundproof.api.cut_off import CutOff
 from soundproof.api.draining import Draining
+from soundproof.api.head import Head
 from soundproof.api.headers import SecurityHeaders
 from soundproof.api.housekeeping import Housekeeping
 from soundproof.api.jobs.intake import JobLimits
@@ -121,6 +122,7 @@ def create_app(
         responses={"default": problem_of("any other error")},
     )
     problems.install(app)
+    app.add_middleware(Head)
     app.add_middleware(Door, keyring=keyring)
     app.add_middleware(CutOff)
     app.add_middleware(

@@ -215,7 +215,7 @@ class Certifier:
             )
             charge.used = cost_of(plan, manifest, finished.outcome.tally.used)
         self.metrics.computed(finished)
-        self.tracing.computed(finished, plan.n0 + finished.outcome.tally.used)
+        self.tracing.computed(finished)
         circumstances = Circumstances(
             audio_sha256=clip.audio_sha256,
             decoding=clip.decoding,
@@ -227,7 +227,7 @@ class Certifier:
                 device=finished.device,
                 queue_s=finished.queue_s,
                 run_s=finished.run_s,
-                samples_per_second=(plan.n0 + finished.outcome.tally.used) / finished.run_s,
+                samples_per_second=finished.drawn / finished.run_s,
             ),
         )
         issued = issue(plan, manifest, finished.facts, finished.outcome, circumstances)

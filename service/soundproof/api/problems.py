@@ -245,7 +245,8 @@ def _methods(request: Request) -> set[str]:
     """Of every route of the address (RFC 9110, section 10.2.1): the framework names those of the first."""
     routes = iter_route_contexts(request.app.routes)
     found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return {method for route in found for method in route.methods or ()}
+    methods = {method for route in found for method in route.methods or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -118,7 +118,7 @@ class Spans:
         if around := _at_hand.get():
             around.tell(**attributes)
 
-    def computed(self, finished: Finished, samples: int) -> None:
+    def computed(self, finished: Finished) -> None:
         if (around := _at_hand.get()) is None:
             return
         sampled_ns = around.clock.now_ns()
@@ -131,7 +131,7 @@ class Spans:
         sample.set_attributes(
             {
                 "soundproof.devices": list(finished.devices),
-                "soundproof.samples": samples,
+                "soundproof.samples": finished.drawn,
                 "soundproof.messages": finished.messages,
             }
         )

@@ -65,7 +65,7 @@ class Tracing(Protocol):
     def tell(self, **attributes: Attribute | None) -> None:
         """Attributes of what is at hand."""
 
-    def computed(self, finished: Finished, samples: int) -> None:
+    def computed(self, finished: Finished) -> None:
         """What the engine says of a run of so many noise samples that ended just now: queue, prepare and sample."""
 
     def link(self) -> str | None:
@@ -90,7 +90,7 @@ class NoTracing:
     def tell(self, **attributes: Attribute | None) -> None:
         pass
 
-    def computed(self, finished: Finished, samples: int) -> None:
+    def computed(self, finished: Finished) -> None:
         pass
 
     def link(self) -> str | None:

@@ -176,7 +176,7 @@ class Verifier:
         with self.tracing.part(purpose), question.payer.charge(cost_of(plan, entry.manifest)) as charge:
             finished = await self.pool.certify(plan, entry.source, question.clip.waveform, entry.manifest.clip_samples)
             charge.used = cost_of(plan, entry.manifest, finished.outcome.tally.used)
-            self.tracing.computed(finished, plan.n0 + finished.outcome.tally.used)
+            self.tracing.computed(finished)
         return finished
 
 

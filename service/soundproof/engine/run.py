@@ -29,6 +29,7 @@ class Finished:
     queue_s: float  # from admission to the first block handed to a worker, its model's loading included
     run_s: float  # from then to the last vote, the clip's preparation included
     prepare_s: float = 0.0  # of it, until a worker had the clip at hand
+    drawn: int = 0  # noise samples voted on in that time, hence none of an earlier run's
     devices: tuple[str, ...] = ()  # of all workers that voted
     messages: int = 0  # in which the votes came
 
@@ -60,6 +61,7 @@ class Run:
     generator: str | None = None  # fixed by the first worker: the noise of one run comes from one generator
     outstanding: int = 0
     losses: int = 0
+    drawn: int = field(default=0, init=False)  # noise samples voted on
     voted_on: Counter[str] = field(default_factory=Counter, init=False)  # messages with votes, by device
     pending: deque[Block] = field(init=False)
     certification: Certification = field(init=False)
@@ -105,6 +107,7 @@ class Run:
 
     def record(self, blocks: tuple[Block, ...], votes: tuple[Votes, ...]) -> None:
         self.outstanding -= len(blocks)
+        self.drawn += sum(block.samples for block in blocks)
         voted = tuple(zip(blocks, votes, strict=True))
         for block, result in voted:
             self._count(block, result)
@@ -155,6 +158,7 @@ class Run:
                 queue_s=self.started_at - self.admitted_at,
                 run_s=now - self.started_at,
                 prepare_s=self.prepared_at - self.started_at,
+                drawn=self.drawn,
                 devices=tuple(sorted(self.voted_on)),
                 messages=self.voted_on.total(),
             )

@@ -1,10 +1,10 @@
 """The clips of jobs, for whoever works on them: claimed in turn, begun, voted on, settled."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
 from soundproof.errors import ClaimLost
 from soundproof.smoothing.certification import Votes
@@ -102,20 +102,23 @@ class Clips:
         with self.database.writing() as connection:
             self._leave(connection, claim, State.QUEUED)
 
-    def recover(self) -> int:
-        """Every running clip back to the queue, votes and all; how many there were. For the start of the one service
-        that works on this store: nobody else's claims survive it."""
-        with self.database.reading() as connection:
-            jobs = connection.execute(select(ClipRow.job_id).where(RUNNING_CLIP).distinct()).scalars().all()
+    def recover(self, held: Collection[Claim] = ()) -> int:
+        """Every running clip that nobody holds back to the queue, votes and all; how many there were. For the one
+        service that works on this store: at its start, and after a claim of which it cannot tell whether it was
+        written, since the connection was lost with the answer."""
+        abandoned = and_(RUNNING_CLIP, *(ClipRow.id != claim.clip_id for claim in held))
+        with self.database.writing() as connection:
+            alone(connection, CLAIMS)  # else the server could get to write that claim after this
+            jobs = connection.execute(select(ClipRow.job_id).where(abandoned).distinct()).scalars().all()
         recovered = 0
         for job_id in jobs:
             with self.database.writing() as connection:
-                held = hold(connection, job_id)
-                if held is not None:
-                    back = update(ClipRow).where(ClipRow.job_id == job_id, RUNNING_CLIP).values(state=State.QUEUED)
+                job = hold(connection, job_id)
+                if job is not None:
+                    back = update(ClipRow).where(ClipRow.job_id == job_id, abandoned).values(state=State.QUEUED)
                     how_many = connection.execute(back).rowcount
-                    clips = held.clips.moved(State.RUNNING, State.QUEUED, how_many)
-                    account(connection, held, clips, milliseconds(self.clock))
+                    clips = job.clips.moved(State.RUNNING, State.QUEUED, how_many)
+                    account(connection, job, clips, milliseconds(self.clock))
                     recovered += how_many
         return recovered
 

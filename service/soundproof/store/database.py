@@ -26,12 +26,12 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from soundproof.errors import StoreRefused, StoreUnavailable
+from soundproof.store import postgresql
 from soundproof.store.faults import BUSY, faults_told
 from soundproof.store.schema import Base
 
 # A write-ahead log that grew beyond this, in bytes, is cut back when it has been copied into the file.
 LARGEST_IDLE_LOG = 64 << 20
-CONNECT_S = 10
 # Any numbers, as long as nothing else in the same PostgreSQL database locks them: "soundpr" in bytes, and what for.
 MIGRATIONS, CLAIMS = 0x736F756E64707201, 0x736F756E64707202
 
@@ -93,6 +93,8 @@ class Database:
         try:
             with faults_told(), engine.execution_options(begin="BEGIN EXCLUSIVE").begin() as connection:
                 alone(connection, MIGRATIONS)
+                if not self.is_sqlite:
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a table may be large
                 yield connection
                 if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                     raise StoreRefused(f"A migration left {len(broken)} rows that refer to nothing.")
@@ -109,10 +111,9 @@ class Database:
             event.listen(engine, "connect", _sqlite_set_up(foreign_keys=foreign_keys))
             event.listen(engine, "begin", _sqlite_begin)
             return engine
-        waits = f"-c lock_timeout={int(self._patience_s * 1000)} -c timezone=UTC"
-        arguments = {"connect_timeout": CONNECT_S, "options": waits}
         try:
             # A connection that the server has closed meanwhile is replaced before it is used.
+            arguments = postgresql.connection_arguments(self._patience_s)
             return create_engine(self._url, connect_args=arguments, pool_pre_ping=True, **options)
         except ModuleNotFoundError as error:
             raise StoreRefused(
@@ -142,9 +143,9 @@ def insert_all_new(connection: Connection, table: type[Base], rows: Sequence[Map
 
 def _insertion(connection: Connection, table: type[Base]) -> Insert:
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  (brings a dozen drivers' modules along)
+        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415  (brings a dozen drivers' modules along)
 
-        return postgresql.insert(table).on_conflict_do_nothing()
+        return insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
 
 

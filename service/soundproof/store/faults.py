@@ -43,6 +43,7 @@ _SQLITE = {
 _POSTGRESQL = {
     "08": _AWAY,  # connection exception
     "25006": _READ_ONLY,
+    "25P03": _AWAY,  # did nothing in a transaction for too long
     "28": _AWAY,  # invalid authorization
     "3D": _AWAY,  # no such database
     "40": BUSY,  # rolled back: deadlock, serialization

@@ -1,5 +1,6 @@
 """Jobs: handed in, looked up, cancelled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -14,6 +15,9 @@ from soundproof.store.held import account, hold, last_turn
 from soundproof.store.schema import AudioRow, ClipRow, Document, JobRow, VotesRow, WorkRow
 from soundproof.store.states import Counts, State, job_state
 from soundproof.store.submission import NewClip, NewJob
+
+# Clips whose rows are inserted by one statement.
+TOGETHER = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,8 @@ class Jobs:
                         "Use a new key for a new job.",
                     )
                 return Accepted(job=_job(connection, job_id), created=False)
-            for position, clip in enumerate(new.clips):
-                _insert_clip(connection, row["id"], position, clip)
+            for first in range(0, len(new.clips), TOGETHER):
+                _insert_clips(connection, row["id"], first, new.clips[first : first + TOGETHER])
             return Accepted(job=_job(connection, row["id"]), created=True)
 
     def knows(self, idempotency_key: str | None) -> bool:
@@ -137,26 +141,31 @@ def _row(new: NewJob, content_sha256: str, turn: int, now_ms: int) -> dict[str, 
     }
 
 
-def _insert_clip(connection: Connection, job_id: str, position: int, clip: NewClip) -> None:
-    row = {
-        "job_id": job_id,
-        "position": position,
-        "name": clip.name,
-        "label": clip.label,
-        "overrides": clip.overrides,
-        "audio_sha256": clip.audio_sha256,
-        "samples_planned": clip.samples_planned,
-        "state": clip.state,
-        "open": clip.state.open,
-        "claim": 0,
-        "problem": clip.problem,
-    }
-    (clip_id,) = connection.execute(insert(ClipRow).returning(ClipRow.id), row).one()
-    if clip.state.open:
-        audio = clip.audio()
-        if sha256(audio).hexdigest() != clip.audio_sha256:
-            raise ValueError(f"the audio of clip {position} is not what its digest says")
-        connection.execute(insert(AudioRow), {"clip_id": clip_id, "open": True, "audio": audio})
+def _insert_clips(connection: Connection, job_id: str, first: int, clips: Sequence[NewClip]) -> None:
+    rows = [
+        {
+            "job_id": job_id,
+            "position": position,
+            "name": clip.name,
+            "label": clip.label,
+            "overrides": clip.overrides,
+            "audio_sha256": clip.audio_sha256,
+            "samples_planned": clip.samples_planned,
+            "state": clip.state,
+            "open": clip.state.open,
+            "claim": 0,
+            "problem": clip.problem,
+        }
+        for position, clip in enumerate(clips, first)
+    ]
+    inserted = insert(ClipRow).returning(ClipRow.id, sort_by_parameter_order=True)
+    ids = connection.execute(inserted, rows).scalars()
+    for position, (clip_id, clip) in enumerate(zip(ids, clips, strict=True), first):
+        if clip.state.open:
+            audio = clip.audio()  # one at a time: all of them could be more than the memory holds
+            if sha256(audio).hexdigest() != clip.audio_sha256:
+                raise ValueError(f"the audio of clip {position} is not what its digest says")
+            connection.execute(insert(AudioRow), {"clip_id": clip_id, "open": True, "audio": audio})
 
 
 def _job(connection: Connection, job_id: str) -> Job:

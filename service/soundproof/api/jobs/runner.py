@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -53,7 +52,7 @@ class Runner:
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _work: asyncio.Task[None] | None = field(default=None, init=False)
     _ended: bool = field(default=False, init=False)
-    _tasks: dict[str, set[asyncio.Task[None]]] = field(default_factory=lambda: defaultdict(set), init=False)
+    _tasks: dict[asyncio.Task[None], Claim] = field(default_factory=dict, init=False)
 
     def wake(self) -> None:
         """There are new clips."""
@@ -73,8 +72,9 @@ class Runner:
 
     def drop(self, job_id: str) -> None:
         """Stop working on a job, which was cancelled."""
-        for task in self._tasks.get(job_id, ()):
-            task.cancel()
+        for task, claim in self._tasks.items():
+            if claim.job_id == job_id:
+                task.cancel()
 
     async def run(self) -> None:
         """Until cancelled; the clips at hand then go back to the queue, with the votes they have."""
@@ -88,26 +88,24 @@ class Runner:
                 await places.acquire()
                 claim = await self._next()
                 task = asyncio.create_task(self._serve(claim))
-                self._tasks[claim.job_id].add(task)
-                task.add_done_callback(partial(self._left, claim.job_id, places))
+                self._tasks[task] = claim
+                task.add_done_callback(partial(self._left, places))
         finally:
-            left = [task for tasks in self._tasks.values() for task in tasks]
+            left = list(self._tasks)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
-    def _left(self, job_id: str, places: asyncio.Semaphore, task: asyncio.Task[None]) -> None:
-        self._tasks[job_id].discard(task)
-        if not self._tasks[job_id]:
-            del self._tasks[job_id]
+    def _left(self, places: asyncio.Semaphore, task: asyncio.Task[None]) -> None:
+        claim = self._tasks.pop(task)
         places.release()
         if not task.cancelled() and (error := task.exception()):
-            log.error("a clip of %s was left", job_id, exc_info=error)
+            log.error("a clip of %s was left", claim.job_id, exc_info=error)
 
     async def _next(self) -> Claim:
         while True:
             self._news.clear()
-            claim = await self._done(lambda store: store.clips.claim())
+            claim = await self._done(_claiming(tuple(self._tasks.values())))
             if claim is not None:
                 return claim
             await self._news.wait()
@@ -175,3 +173,20 @@ class Runner:
                 log.exception("jobs wait for the store")
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _claiming(held: Collection[Claim]) -> Callable[[Store], Claim | None]:
+    """Claims the next clip, called as often as it takes. A call that failed may have claimed one all the same, which
+    then goes back to the queue first."""
+    in_doubt = False
+
+    def claim(store: Store) -> Claim | None:
+        nonlocal in_doubt
+        if in_doubt and store.clips.recover(held):
+            log.warning("the store gave a clip without saying so; it is back in the queue")
+        in_doubt = True
+        claimed = store.clips.claim()
+        in_doubt = False
+        return claimed
+
+    return claim
