@@ -1,11 +1,15 @@
 """How fast a device certifies: certificates a second, where their time goes, and how far that is from the floor.
 
     PYTHONPATH=service python tests/bench/gpu.py                    on any machine with a GPU, from a checkout
+    PYTHONPATH=service python tests/bench/gpu.py --ways eager,graph,compiled
     PYTHONPATH=service python tests/bench/gpu.py --device cpu --n 400 --chunks 16
 
 Needs torch, torchaudio and numpy, nothing else of the project: it runs the service's own inner loop
 (soundproof/smoothing/counting.py) on the bundled network and clip, without the service around it. Prints Markdown.
 The network is torch's, with which the service votes on a GPU; on a CPU in float32 it votes with ncnn instead.
+
+*Ways* to run front end and network: eager is the service's own; graph records them once as a CUDA graph and replays it;
+compiled is torch.compile, which needs a compiler.
 
 *in a row*: several certificates without waiting for the device in between, as when the service is busy. The *floor*
 is what no certificate of this network can do without: drawing its noise at torch's own speed and the multiplications
@@ -27,6 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from soundproof.nets.chunk import chunk_for
 from soundproof.nets.cnn import Cnn
 from soundproof.nets.logmel import LogMel
 from soundproof.smoothing.counting import Draw, Piece, counted, votes
@@ -64,7 +69,7 @@ class Clock:
 class Network:
     """The bundled network in one precision; it decides as the waveform contract does."""
 
-    def __init__(self, precision: str, device: torch.device, compiled: bool) -> None:
+    def __init__(self, precision: str, device: torch.device, way: str = "eager") -> None:
         manifest = json.loads((MODEL / "model.json").read_text())
         self.classes = len(manifest["classes"])
         self.log_mel = LogMel(SimpleNamespace(**manifest["front_end"]), manifest["sample_rate_hz"])  # type: ignore[arg-type]
@@ -74,7 +79,11 @@ class Network:
         self.cnn.fold()
         self.cnn.to(device=device, dtype=PRECISIONS[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dtype = PRECISIONS[precision]
-        self.run = torch.compile(self._logits) if compiled else self._logits
+        self.run: Callable[[Tensor], Tensor] = self._logits
+        if way == "graph":
+            self.run = Graph(self._logits)
+        elif way == "compiled":
+            self.run = torch.compile(self._logits)
 
     def _logits(self, waveform: Tensor) -> Tensor:
         logits: Tensor = self.cnn(self.log_mel(waveform).to(self.dtype))
@@ -87,6 +96,34 @@ class Network:
         return votes(self.run(noised))
 
 
+class Graph:
+    """A function of one batch as a CUDA graph for each size of it, recorded when it is first asked for."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self._function = function
+        self._recorded: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        if len(batch) not in self._recorded:
+            self._recorded[len(batch)] = self._record(batch.clone())
+        graph, given, answer = self._recorded[len(batch)]
+        given.copy_(batch)
+        graph.replay()
+        return answer.clone()
+
+    def _record(self, given: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # libraries choose their kernels, and make their workspaces, before
+            for _ in range(3):
+                self._function(given)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            answer = self._function(given)
+        return graph, given, answer
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -94,7 +131,7 @@ def main() -> None:
     parser.add_argument("--chunks", default="256,512,1024,2048", help="forward passes at a time")
     parser.add_argument("--in-a-row", type=int, default=8, help="certificates without waiting in between")
     parser.add_argument("--repeats", type=int, default=7, help="of each measurement; the median is shown")
-    parser.add_argument("--compile", action="store_true", help="also with torch.compile, which needs a compiler")
+    parser.add_argument("--ways", help="of eager, graph and compiled; on a GPU eager,graph unless said otherwise")
     args = parser.parse_args()
     device = torch.device(args.device)
     clock = Clock(device, args.repeats)
@@ -102,25 +139,28 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}; n0 {N0}, n {args.n}, clips of one second\n")
     point = clip().to(device)
     product = products_per_second(clock)
+    ways = (args.ways or ("eager,graph" if device.type == "cuda" else "eager")).split(",")
     print("| precision | chunk | ms a certificate | in a row | certificates/s | samples/s | of the floor | peak MiB |")
     print("|---|---|---|---|---|---|---|---|")
     counts: dict[str, Tensor] = {}
     for precision in PRECISIONS:
-        for compiled in (False, True) if args.compile else (False,):
-            network = Network(precision, device, compiled)
+        for way in ways:
+            network = Network(precision, device, way)
             floor_s = floor(network, point, args.n, product[precision], clock)
             for chunk in map(int, args.chunks.split(",")):
-                label = f"{precision}{', compiled' if compiled else ''}"
+                label = precision if way == "eager" else f"{precision}, {way}"
                 print(row(label, network, point, (args.n, chunk, args.in_a_row), floor_s, clock), flush=True)
-            counts[precision] = certificate(network, point, args.n, chunk)[1]
+            counts[label] = certificate(network, point, args.n, chunk)[1]
     print("\n| ms for 1,000 noise samples | " + " | ".join(STAGES) + " |\n|---|" + "---|" * len(STAGES))
     for precision in PRECISIONS:
         chunk = int(args.chunks.split(",")[-1])
-        values = stages(Network(precision, device, compiled=False), point, chunk, clock)
+        values = stages(Network(precision, device), point, chunk, clock)
         print(f"| {precision}, chunk {chunk} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
     print(f"\nA large matrix product: {', '.join(f'{p} {f / 1e12:.2f} TFLOP/s' for p, f in product.items())}.")
-    moved = int((counts["float32"] - counts["bfloat16"]).abs().sum()) // 2
-    print(f"Votes for another class in bfloat16 than in float32, net, on the same noise: {moved} of {args.n}.")
+    first, *others = counts.items()
+    for label, other in others:
+        moved = int((other - first[1]).abs().sum()) // 2
+        print(f"Votes for another class in {label} than in {first[0]}, net, on the same noise: {moved} of {args.n}.")
 
 
 def certificate(network: Network, point: Tensor, n: int, chunk: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -129,9 +169,10 @@ def certificate(network: Network, point: Tensor, n: int, chunk: int, seed: int =
     found = []
     for stage, samples in ((Stage.SELECTION, N0), (Stage.ESTIMATION, n)):
         draws = [Draw(stage, i, 0, min(BLOCK, samples - i * BLOCK)) for i in range(-(-samples // BLOCK))]
-        together = max(1, chunk // BLOCK)
+        size = chunk_for(samples, chunk)
+        together = max(1, size // BLOCK)
         pieces = [tuple(draws[i : i + together]) for i in range(0, len(draws), together)]
-        counts = [counted(Piece(network, point, SIGMA, stream, network.classes, piece, chunk))[0] for piece in pieces]
+        counts = [counted(Piece(network, point, SIGMA, stream, network.classes, piece, size))[0] for piece in pieces]
         found.append(torch.cat(counts).sum(0))
     return found[0], found[1]
 

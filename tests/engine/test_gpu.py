@@ -10,11 +10,17 @@ from tests.conftest import BUNDLED, YES
 from tests.engine.conftest import SAMPLES
 from tests.engine.running import Watch, plan_for, running, source_of
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
+from tests.smoothing.plans import plan_with
 
 from soundproof.audio import wav
+from soundproof.audio.prepare import prepare
 from soundproof.audio.waveform import Waveform
+from soundproof.nets.folder import load
 from soundproof.nets.manifest import read_manifest
+from soundproof.smoothing.contracts import WaveformContract
+from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import BoundName, ContractName, NoiseName, Plan, TransformName
+from soundproof.smoothing.voting import begin
 
 pytestmark = [
     pytest.mark.gpu,
@@ -64,3 +70,25 @@ async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(
         again = await pool.certify(plan, source_of(BUNDLED), wav.read(YES.read_bytes()), manifest.clip_samples)
     assert finished.outcome == again.outcome
     assert manifest.classes[int(np.argmax(finished.outcome.tally.estimation))] == "yes"
+
+
+@torch.inference_mode()
+def test_votes_are_begun_without_waiting_for_the_gpu() -> None:
+    device = torch.device("cuda", 0)
+    model = load(BUNDLED, device)
+    manifest = model.manifest
+    clip = prepare(
+        wav.read(YES.read_bytes()),
+        sample_rate_hz=manifest.sample_rate_hz,
+        clip_samples=manifest.clip_samples,
+        gain=manifest.gain,
+    )
+    plan = plan_with(classes=len(manifest.classes), sigma=0.02, n=2_000)
+    contract, blocks = WaveformContract(model.classifier), plan.blocks(Stage.ESTIMATION)
+    first = begin(contract, clip.to(device).x, plan, blocks, model.most_clips(device)).votes()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        under_way = [begin(contract, clip.to(device).x, plan, blocks, model.most_clips(device)) for _ in range(2)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert [each.votes() for each in under_way] == [first, first]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from soundproof.audio import wav
 from soundproof.audio.prepare import Prepared, prepare
-from soundproof.nets.chunk import MOST_VALUES, chunk_clips
+from soundproof.nets.chunk import FEW_CLIPS, MOST_VALUES, chunk_clips, chunk_for, chunk_sizes
 from soundproof.nets.classifier import Classifier, Linear
 from soundproof.nets.folder import load
 from soundproof.smoothing.certification import Votes
@@ -24,7 +24,7 @@ from soundproof.smoothing.lattice_noise import snap
 from soundproof.smoothing.noise import GROUP_SAMPLES
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, ContractName, NoiseName, Plan, TransformName
-from soundproof.smoothing.voting import geometry, together, vote, vote_all
+from soundproof.smoothing.voting import begin, geometry, vote, vote_all
 
 SAMPLES, CLASSES, SIGMA = 500, 3, 0.5
 CLIP = prepared(np.random.default_rng(0).standard_normal(SAMPLES), RMS_GAIN)
@@ -115,11 +115,11 @@ def test_small_blocks_are_computed_together_as_on_a_gpu(monkeypatch: pytest.Monk
     plan, classifier = plan_with(n0=40, n=600), Sawtooth(SAMPLES, CLASSES)
     contract = contract_for(plan, classifier, CLIP)
     blocks = (*plan.blocks(Stage.SELECTION), *plan.blocks(Stage.ESTIMATION))
-    pieces = together(blocks, 10_000, 512)
-    assert [[(each.block, each.samples) for each in piece] for piece in pieces] == [
-        [(0, 40)],
-        [(0, 128), (1, 128), (2, 128), (3, 128)],
-        [(4, 88)],
+    pieces = begin(contract, contract.anchor(CLIP), plan, blocks, 512).pieces
+    assert [(piece.size, [(each.block, each.samples) for each in piece.draws]) for piece in pieces] == [
+        (128, [(0, 40)]),  # as large a chunk as the others have would be mostly padding
+        (512, [(0, 128), (1, 128), (2, 128), (3, 128)]),
+        (512, [(4, 88)]),
     ]
     found = vote_all(contract, contract.anchor(CLIP), plan, blocks, 512)
     assert found == [draw(plan, classifier, block, 16) for block in blocks]
@@ -185,7 +185,8 @@ def test_nothing_is_kept_for_gradients() -> None:
     assert all(seen)
 
 
-def test_every_batch_has_the_size_that_the_model_was_probed_at() -> None:
+@pytest.mark.parametrize("n", [100, 1_000])
+def test_every_batch_has_a_size_that_the_model_was_probed_at(n: int) -> None:
     """Also the last of a block: what a network does in batches of another size is nobody's business."""
     seen: list[int] = []
 
@@ -197,9 +198,11 @@ def test_every_batch_has_the_size_that_the_model_was_probed_at() -> None:
     for chunk_samples in (1, 4, 32, 10_000):
         seen.clear()
         block = Block(Stage.ESTIMATION, 0, 100)
-        votes = draw(plan_with(n=100), Looking(SAMPLES, CLASSES), block, chunk_samples)
+        votes = draw(plan_with(n=n), Looking(SAMPLES, CLASSES), block, chunk_samples)
         assert votes.total == 100
-        assert set(seen) == {chunk_clips(torch.device("cpu"), SAMPLES, chunk_samples)}
+        size = chunk_clips(torch.device("cpu"), SAMPLES, chunk_samples)
+        assert set(seen) == {chunk_for(n, size)} <= chunk_sizes(size)
+    assert set(seen) == ({FEW_CLIPS} if n == 100 else {size})
 
 
 @pytest.mark.parametrize(("values", "clips"), [(1, 16), (16_000, 16), (80_000, 2), (256_000, 1), (10_000_000, 1)])

@@ -9,7 +9,7 @@ import torch
 
 from soundproof.errors import ModelRefused
 from soundproof.nets import exported, native
-from soundproof.nets.chunk import MOST_CLIPS, MOST_CLIPS_OF_OUR_OWN, chunk_clips
+from soundproof.nets.chunk import MOST_CLIPS, MOST_CLIPS_OF_OUR_OWN, chunk_clips, chunk_sizes
 from soundproof.nets.classifier import Classifier, LogMelCnn
 from soundproof.nets.manifest import ModelManifest, read_folder
 from soundproof.nets.specs import CnnSpec, ExportedSpec, HuggingFaceSpec, LinearSpec, OnnxSpec
@@ -119,9 +119,9 @@ def verify(model: Model, device: torch.device | str = "cpu") -> None:
     if ((alone - logits).abs() > _rounding(logits, model.precision)).any():
         raise _dependent()
     most = model.most_clips(device)
-    sizes = {chunk_clips(device, manifest.clip_samples, most)}
+    sizes = chunk_sizes(chunk_clips(device, manifest.clip_samples, most))
     if manifest.has_features:
-        sizes.add(chunk_clips(device, math.prod(manifest.feature_shape), most))
+        sizes |= chunk_sizes(chunk_clips(device, math.prod(manifest.feature_shape), most))
     for size in sorted(sizes):
         hold_to_independence(model, device, size)
 

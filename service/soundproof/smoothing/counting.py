@@ -112,12 +112,9 @@ def _perturbation(piece: Piece, drawn: Tensor) -> Tensor:
 
 def _by_draw(decided: Tensor, piece: Piece) -> Tensor:
     """(samples,) int64 votes -> (draws, 1 + classes) int64 counts."""
-    outcomes = 1 + piece.classes
-    samples = torch.tensor([draw.samples for draw in piece.draws], device=decided.device)
-    draw = torch.arange(len(samples), device=decided.device).repeat_interleave(samples, output_size=len(decided))
-    counts = torch.zeros(len(samples) * outcomes, dtype=torch.int64, device=decided.device)
-    counts.index_add_(0, draw * outcomes + (decided - INVALID), torch.ones_like(decided))
-    return counts.view(len(samples), outcomes)
+    outcomes = torch.arange(INVALID, piece.classes, device=decided.device)
+    of_draws = torch.split(decided.unsqueeze(1) == outcomes, [draw.samples for draw in piece.draws])
+    return torch.stack([each.sum(0) for each in of_draws])
 
 
 def _norms(batch: Tensor) -> Tensor:

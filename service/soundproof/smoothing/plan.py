@@ -178,10 +178,11 @@ class Plan:
 
     def blocks(self, stage: Stage) -> tuple[Block, ...]:
         """All blocks of a stage, in order; the last may hold fewer samples."""
-        return tuple(self._block(stage, index) for index in range(-(-self._samples(stage) // self.block_samples)))
+        return tuple(self._block(stage, index) for index in range(-(-self.samples(stage) // self.block_samples)))
 
-    def _samples(self, stage: Stage) -> int:
+    def samples(self, stage: Stage) -> int:
+        """Votes of a stage, at most."""
         return {Stage.SELECTION: self.n0, Stage.ESTIMATION: self.n}.get(stage, 0)
 
     def _block(self, stage: Stage, index: int) -> Block:
-        return Block(stage, index, min(self.block_samples, self._samples(stage) - index * self.block_samples))
+        return Block(stage, index, min(self.block_samples, self.samples(stage) - index * self.block_samples))
