@@ -1,15 +1,16 @@
 """How fast a device certifies: certificates a second, where their time goes, and how far that is from the floor.
 
     PYTHONPATH=service python tests/bench/gpu.py                    on any machine with a GPU, from a checkout
-    PYTHONPATH=service python tests/bench/gpu.py --ways eager,graph,compiled
+    PYTHONPATH=service python tests/bench/gpu.py --ways eager,fused,graph,fused+graph,compiled
     PYTHONPATH=service python tests/bench/gpu.py --device cpu --n 400 --chunks 16
 
 Needs torch, torchaudio and numpy, nothing else of the project: it runs the service's own inner loop
 (soundproof/smoothing/counting.py) on the bundled network and clip, without the service around it. Prints Markdown.
 The network is torch's, with which the service votes on a GPU; on a CPU in float32 it votes with ncnn instead.
 
-*Ways* to run front end and network: eager is the service's own; graph records them once as a CUDA graph and replays it;
-compiled is torch.compile, which needs a compiler.
+*Ways* to run front end and network: eager is the service's own; fused has convolution, bias and ReLU in one kernel of
+cuDNN's; graph records all once as a CUDA graph and replays it; fused+graph is both; compiled is torch.compile, which
+needs a compiler. tests/bench/traffic.py counts what each stage moves through the memory.
 
 *in a row*: several certificates without waiting for the device in between, as when the service is busy. The *floor*
 is what no certificate of this network can do without: drawing its noise at torch's own speed and the multiplications
@@ -26,9 +27,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from soundproof.nets.chunk import chunk_for
@@ -79,15 +82,25 @@ class Network:
         self.cnn.fold()
         self.cnn.to(device=device, dtype=PRECISIONS[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dtype = PRECISIONS[precision]
+        self.network: Callable[[Tensor], Tensor] = self._fused if "fused" in way else self.cnn
         self.run: Callable[[Tensor], Tensor] = self._logits
-        if way == "graph":
+        if "graph" in way:
             self.run = Graph(self._logits)
         elif way == "compiled":
             self.run = torch.compile(self._logits)
 
     def _logits(self, waveform: Tensor) -> Tensor:
-        logits: Tensor = self.cnn(self.log_mel(waveform).to(self.dtype))
-        return logits.float()
+        return self.network(self.log_mel(waveform).to(self.dtype)).float()
+
+    def _fused(self, features: Tensor) -> Tensor:
+        """As Cnn.forward; ReLU and pooling commute."""
+        maps = features.unsqueeze(1)
+        for conv in self.cnn.modules():
+            if isinstance(conv, torch.nn.Conv2d):
+                settings: Any = conv.stride, conv.padding, conv.dilation, conv.groups
+                maps = F.max_pool2d(torch.cudnn_convolution_relu(maps, conv.weight, conv.bias, *settings), 2)
+        logits: Tensor = self.cnn.linear(maps.mean(dim=(2, 3)))
+        return logits
 
     def effective(self, noised: Tensor) -> Tensor:
         return noised
@@ -131,7 +144,7 @@ def main() -> None:
     parser.add_argument("--chunks", default="256,512,1024,2048", help="forward passes at a time")
     parser.add_argument("--in-a-row", type=int, default=8, help="certificates without waiting in between")
     parser.add_argument("--repeats", type=int, default=7, help="of each measurement; the median is shown")
-    parser.add_argument("--ways", help="of eager, graph and compiled; on a GPU eager,graph unless said otherwise")
+    parser.add_argument("--ways", help="separated by commas; see above", default="eager")
     args = parser.parse_args()
     device = torch.device(args.device)
     clock = Clock(device, args.repeats)
@@ -139,17 +152,20 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}; n0 {N0}, n {args.n}, clips of one second\n")
     point = clip().to(device)
     product = products_per_second(clock)
-    ways = (args.ways or ("eager,graph" if device.type == "cuda" else "eager")).split(",")
     print("| precision | chunk | ms a certificate | in a row | certificates/s | samples/s | of the floor | peak MiB |")
     print("|---|---|---|---|---|---|---|---|")
     counts: dict[str, Tensor] = {}
     for precision in PRECISIONS:
-        for way in ways:
+        floor_s = floor(Network(precision, device), point, args.n, product[precision], clock)
+        for way in args.ways.split(","):
             network = Network(precision, device, way)
-            floor_s = floor(network, point, args.n, product[precision], clock)
-            for chunk in map(int, args.chunks.split(",")):
-                label = precision if way == "eager" else f"{precision}, {way}"
-                print(row(label, network, point, (args.n, chunk, args.in_a_row), floor_s, clock), flush=True)
+            label = precision if way == "eager" else f"{precision}, {way}"
+            try:
+                for chunk in map(int, args.chunks.split(",")):
+                    print(row(label, network, point, (args.n, chunk, args.in_a_row), floor_s, clock), flush=True)
+            except RuntimeError as error:  # of one way; what the others take is still worth knowing
+                print(f"| {label} | {chunk} | failed: {str(error).splitlines()[0][:100]} |", flush=True)
+                continue
             counts[label] = certificate(network, point, args.n, chunk)[1]
     print("\n| ms for 1,000 noise samples | " + " | ".join(STAGES) + " |\n|---|" + "---|" * len(STAGES))
     for precision in PRECISIONS:
@@ -216,7 +232,7 @@ def stages(network: Network, point: Tensor, chunk: int, clock: Clock) -> list[fl
 
 def added(point: Tensor, noise: Tensor) -> Tensor:
     """As counting.py adds noise: in float64, rounded once."""
-    return (point + SIGMA * noise.double()).float()
+    return torch.add(point, noise, alpha=SIGMA, out=torch.empty_like(noise))
 
 
 def floor(network: Network, point: Tensor, n: int, products: float, clock: Clock) -> float:

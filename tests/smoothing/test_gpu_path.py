@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.bench.traffic import STAGES, counted_traffic
 from tests.conftest import BUNDLED
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -100,3 +101,12 @@ def test_what_would_wait_is_noticed() -> None:
         with pytest.raises(Exception, match="_local_scalar_dense"):
             on_gpu.sum().item()
     assert len(crossings.seen) == 2
+
+
+def test_the_bytes_of_a_chunk_are_counted() -> None:
+    traffic = counted_traffic("bfloat16", 256)
+    values = 256 * 16_000
+    assert traffic.bytes["noise"] == 4 * values + 8 * values  # drawn, block by block, and put together
+    assert traffic.bytes["adding it"] >= 4 * (2 * values)
+    assert all(traffic.operations[stage] > 1 for stage in STAGES)
+    assert traffic.bytes["network"] < counted_traffic("float32", 256).bytes["network"]

@@ -60,11 +60,10 @@ def counted(piece: Piece) -> tuple[Tensor, Tensor]:
     decided: list[Tensor] = []
     ratios: list[Tensor] = [piece.point.new_zeros(0)]
     for chunk in torch.split(drawn, piece.size):  # (at most size, ...)
-        perturbation = _perturbation(piece, chunk)
-        noised = (piece.point + perturbation).float()
+        noised = _noised(piece, chunk)
         decided.append(piece.decider.decide(filled(noised, piece.size))[: len(chunk)])
         if piece.draws[0].stage is Stage.SELECTION:
-            ratios.append(norm_ratios(piece.decider, piece.point, noised, perturbation))
+            ratios.append(norm_ratios(piece.decider, piece.point, noised, _perturbation(piece, chunk)))
     return _by_draw(torch.cat(decided), piece), torch.cat(ratios)
 
 
@@ -103,6 +102,13 @@ def _drawn(piece: Piece) -> Tensor:
         for draw in piece.draws
     ]
     return drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+
+
+def _noised(piece: Piece, drawn: Tensor) -> Tensor:
+    """(batch, ...) float32: point and noise added in float64, rounded once. One pass over memory where it is float."""
+    if piece.lattice:
+        return (piece.point + _perturbation(piece, drawn)).float()
+    return torch.add(piece.point, drawn, alpha=piece.sigma, out=torch.empty_like(drawn))
 
 
 def _perturbation(piece: Piece, drawn: Tensor) -> Tensor:
