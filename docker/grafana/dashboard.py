@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from panels import ROWS, Panel
+from panel import Panel
+from panels import ROWS
 
 FILE = Path(__file__).parent / "dashboards" / "soundproof.json"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}

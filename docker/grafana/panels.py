@@ -1,49 +1,9 @@
 """What the dashboard shows, row by row. dashboard.py makes Grafana's file of it; run that after every change here."""
 
-from dataclasses import dataclass
+from panel import RATE, Panel, Query, Row, mean, one
 
 MODEL = 'model=~"$model"'
 ANSWERED = 'outcome=~"certified|abstained|refuted|undecided"'
-RATE = "[$__rate_interval]"
-
-
-@dataclass(frozen=True)
-class Query:
-    expr: str
-    legend: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """`kind` and `unit`: Grafana's names of them. `width`: in columns, of 24. `stacked`: areas on top of each other."""
-
-    title: str
-    queries: tuple[Query, ...]
-    width: int
-    kind: str = "timeseries"
-    unit: str = "short"
-    about: str = ""
-    stacked: bool = False
-    red_from: float | None = None
-    red_below: float | None = None
-    most: float | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    title: str
-    height: int
-    panels: tuple[Panel, ...]
-
-
-def one(expr: str, legend: str = "") -> tuple[Query, ...]:
-    return (Query(expr, legend),)
-
-
-def mean(name: str) -> str:
-    """Of a histogram of seconds."""
-    return f"sum(rate({name}_sum{RATE})) / sum(rate({name}_count{RATE}))"
-
 
 ROWS = (
     Row(
@@ -291,6 +251,26 @@ ROWS = (
                 unit="percentunit",
                 most=1,
                 queries=one("soundproof_device_utilization_ratio", "{{device}}"),
+            ),
+        ),
+    ),
+    Row(
+        "API keys",
+        7,
+        (
+            Panel(
+                title="Work by key, noise samples x clip samples per second",
+                width=12,
+                stacked=True,
+                queries=one(f"sum by (key) (rate(soundproof_key_cost_total{RATE}))", "{{key}}"),
+            ),
+            Panel(
+                title="Share of its budget that a key has left",
+                width=12,
+                unit="percentunit",
+                most=1,
+                about="Of keys that have a budget. At 0 its requests are answered 429.",
+                queries=one("min by (key) (soundproof_key_budget_left_ratio)", "{{key}}"),
             ),
         ),
     ),

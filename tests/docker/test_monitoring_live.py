@@ -71,7 +71,14 @@ SERIES: dict[str, set[tuple[str, ...]]] = {
     "Median, by model": {("a-tiny",)},
 }
 NO_GPU = "there is no GPU where this runs; tests/api/test_gpus.py has what is told of one"
-EMPTY = {"GPU memory": NO_GPU, "GPU utilization": NO_GPU, "SoundproofDeviceMemory": NO_GPU}
+NO_KEYS = "the service is open here; tests/api/access has what is told of keys"
+EMPTY = {
+    "GPU memory": NO_GPU,
+    "GPU utilization": NO_GPU,
+    "SoundproofDeviceMemory": NO_GPU,
+    "Work by key, noise samples x clip samples per second": NO_KEYS,
+    "Share of its budget that a key has left": NO_KEYS,
+}
 
 
 @pytest.fixture(scope="module")
