@@ -80,6 +80,9 @@ def form(*parts: bytes, boundary: bytes = BOUNDARY) -> bytes:
     return b"".join(b"--" + boundary + b"\r\n" + each + b"\r\n" for each in parts) + b"--" + boundary + b"--\r\n"
 
 
+WHOLE = form(AUDIO, FEW)
+
+
 def post_form(service: Service, body: bytes, content_type: str = MULTIPART) -> httpx.Response:
     """POST a body to /certify as it is."""
     with service.client() as client:

@@ -1,4 +1,4 @@
-"""Clients that break off, stall, never end or speak no HTTP, over bare sockets to the running service."""
+"""Clients that stall or never end, over bare sockets to the running service."""
 
 import contextlib
 import itertools
@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.attack import (
     AUDIO,
-    FEW,
     GOOD,
     MULTIPART,
+    WHOLE,
     Answer,
     Connection,
     certificate,
@@ -30,15 +29,13 @@ from tests.api.attack import (
     upload,
     wait_for,
 )
-from tests.conftest import BODY_DEADLINE_S, YES, Service, serving
-from tests.model_folders import RMS_GAIN, random_linear, write_linear
+from tests.conftest import BODY_DEADLINE_S, Service
 
 from soundproof.api.limits import LINGER_S
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 
 LIMIT_BYTES = 8 << 20
-WHOLE = form(AUDIO, FEW)
 PIECE = b"x" * 65_536
 
 
@@ -213,113 +210,12 @@ def test_bodies_slower_than_the_deadline_are_refused_in_time_while_others_are_se
             assert closed_s < BODY_DEADLINE_S + LINGER_S + 2
 
 
-@pytest.mark.parametrize("sent", [0, 30, 200, len(WHOLE) - 1])
-@pytest.mark.parametrize("headers", [{"Content_Length": len(WHOLE)}, {"Transfer_Encoding": "chunked"}])
-def test_a_client_that_leaves_mid_upload_is_noticed(service: Service, headers: dict[str, Any], sent: int) -> None:
-    gone = metric(service, "soundproof_http_requests_total", route="/certify", status="499")
-    with connection(service) as opened:
-        body = WHOLE[:sent]
-        opened.send(head(**headers), chunked(body) if "Transfer_Encoding" in headers and body else body)
-    assert wait_for(
-        lambda: metric(service, "soundproof_http_requests_total", route="/certify", status="499") == gone + 1
-    )
-
-
-@pytest.mark.parametrize(
-    "behind", [b"", head("GET /livez"), head("GET /livez") * 300], ids=["nothing", "a request", "many requests"]
-)
-def test_a_client_that_leaves_mid_run_gives_its_place_back(service: Service, behind: bytes) -> None:
-    cancelled = metric(service, "soundproof_certifications_total", outcome="cancelled")
-    body = form(part("audio", YES.read_bytes(), "yes.wav"), part("model", "speech-commands-12"), part("n", "300000"))
-    with contextlib.ExitStack() as stack:
-        for _ in range(3):
-            stack.enter_context(connection(service)).send(head(Content_Length=len(body)), body, behind)
-        assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 3)
-    # So many votes of this model take minutes: the places are free because the clients left.
-    assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 0)
-    assert metric(service, "soundproof_certifications_total", outcome="cancelled") == cancelled + 3
-    certificate(upload(service, GOOD))
-
-
 def test_a_client_that_sends_on_and_on_behind_its_request_is_cut_off(service: Service) -> None:
     body = form(AUDIO, part("model", "speech-commands-12"), part("n", "300000"))
     with connection(service) as opened:
         opened.send(head(Content_Length=len(body)), body)
         assert is_cut_off(opened, head("GET /livez"))
     assert wait_for(lambda: metric(service, "soundproof_queue_depth") == 0)
-
-
-@pytest.fixture
-def one_place(tmp_path: Path) -> Iterator[Service]:
-    """A service that admits one run at a time, of a model so slow that it can be met at work."""
-    write_linear(tmp_path / "models" / "slow", *random_linear(16_000, classes=3), gain=RMS_GAIN)
-    with serving(tmp_path / "models", tmp_path / "log", SOUNDPROOF_QUEUE_RUNS="1") as running:
-        yield running
-
-
-def test_a_full_queue_says_when_to_come_back_and_has_room_once_the_client_left(one_place: Service) -> None:
-    body = form(AUDIO, part("n", "1000000"))
-    with connection(one_place) as first:
-        first.send(head(Content_Length=len(body)), body)
-        assert wait_for(lambda: metric(one_place, "soundproof_queue_depth") == 1)
-        answer = upload(one_place, GOOD)
-        refused = problem(answer, 429, "queue_full")
-        assert 1 <= int(answer.headers["retry-after"]) <= 600
-        assert answer.headers["retry-after"] in refused["hint"]
-    assert wait_for(lambda: upload(one_place, GOOD).status_code == 200)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 32 + b"\r\n\r\n",
-        b"hello\r\n\r\n",
-        b"GET /" + b"a" * 200_000,
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 50_000,
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
-        head(Content_Length=-1),
-        head(Content_Length="1e3"),
-        head(Content_Length=5, content_Length=6),
-        head(Transfer_Encoding="gzip"),
-        head(Transfer_Encoding="chunked") + b"zz\r\n",
-        head(Transfer_Encoding="chunked") + b"-1\r\n",
-        head(Transfer_Encoding="chunked") + b"f" * 100 + b"\r\n",
-    ],
-    ids=[
-        "TLS",
-        "no request",
-        "long line",
-        "long head",
-        "no host",
-        "not ASCII",
-        "bad header",
-        "negative length",
-        "length in words",
-        "two lengths",
-        "unknown transfer encoding",
-        "chunk size in letters",
-        "negative chunk size",
-        "chunk size of 100 digits",
-    ],
-)
-def test_what_is_no_http_is_refused_and_cut_off(service: Service, data: bytes) -> None:
-    with connection(service) as opened:
-        with contextlib.suppress(ConnectionError):
-            opened.send(data)
-        refused = opened.answer()
-        assert refused.status_code == 400
-        assert opened.is_closed()
-
-
-def test_a_request_behind_another_on_the_same_connection_gets_its_own_answer(service: Service) -> None:
-    with connection(service) as opened:
-        opened.send(head(Content_Length=len(WHOLE)), WHOLE, head("GET /nowhere"), head("GET /livez"))
-        first = opened.answer()
-        assert first.json()["certificate_id"] == certificate(upload(service, GOOD, sigma=0.1))["certificate_id"]
-        problem(opened.answer(), 404, "not_found")
-        assert opened.answer().json() == {"status": "alive"}
 
 
 def test_clients_that_do_not_finish_the_head_of_a_request_are_cut_off(loiterers: Loiterers) -> None:

@@ -5,23 +5,19 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psutil
 import pytest
 import torch
 from tests.api.attack import metric, wait_for
-from tests.api.publishing import CLIP, FIELDS, SIGMA, broken, counts_of, publish, switch
+from tests.api.crowd import asking
+from tests.api.publishing import SIGMA, broken, counts_of, publish, switch
+from tests.api.reloading import ask, certify, listed, model, reload
 from tests.conftest import Service, serving
 from tests.model_folders import RMS_GAIN, write_linear
 
 from soundproof.nets.manifest import MANIFEST, read_manifest, write_manifest
-
-CLIENTS = 4
 
 
 @pytest.fixture(scope="module")
@@ -54,77 +50,6 @@ def service(reloaded: Service, models: Path) -> Iterator[Service]:
     yield reloaded
     assert metric(reloaded, "soundproof_worker_losses_total") == losses
     assert metric(reloaded, "soundproof_queue_depth") == 0
-
-
-def reload(service: Service) -> dict[str, Any]:
-    """SIGHUP, and how it went."""
-    before = listed(service)["last_reload"]
-    os.kill(service.pid, signal.SIGHUP)
-    assert wait_for(lambda: listed(service)["last_reload"] != before)
-    done: dict[str, Any] = listed(service)["last_reload"]
-    return done
-
-
-def listed(service: Service) -> dict[str, Any]:
-    with service.client() as client:
-        answer: dict[str, Any] = client.get("/models").raise_for_status().json()
-    return answer
-
-
-def model(service: Service, name: str) -> dict[str, Any]:
-    with service.client() as client:
-        answer: dict[str, Any] = client.get(f"/models/{name}").raise_for_status().json()
-    return answer
-
-
-def ask(service: Service, name: str, **fields: str) -> httpx.Response:
-    with service.client() as client:
-        return client.post("/certify", files={"audio": CLIP}, data=FIELDS | {"model": name} | fields)
-
-
-def certify(service: Service, name: str, **fields: str) -> dict[str, Any]:
-    answer = ask(service, name, **fields)
-    assert answer.status_code == 200, answer.text
-    certificate: dict[str, Any] = answer.json()
-    return certificate
-
-
-@dataclass
-class Crowd:
-    """Clients that ask for model `x` again and again, and what they were answered."""
-
-    answers: list[httpx.Response] = field(default_factory=list)
-    faults: list[Exception] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def ask(self, service: Service) -> None:
-        try:
-            with service.client() as client:
-                while not self.stop.is_set():
-                    self.answers.append(client.post("/certify", files={"audio": CLIP}, data=FIELDS | {"model": "x"}))
-        except httpx.HTTPError as error:
-            self.faults.append(error)
-
-    def answered_with(self, digest: str) -> None:
-        """Wait until that version answers."""
-        count = len(self.answers)
-        assert wait_for(
-            lambda: any(a.is_success and a.json()["model"]["digest"] == digest for a in self.answers[count:])
-        )
-
-
-@contextmanager
-def asking(service: Service) -> Iterator[Crowd]:
-    crowd = Crowd()
-    clients = [threading.Thread(target=crowd.ask, args=[service]) for _ in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    try:
-        yield crowd
-    finally:
-        crowd.stop.set()
-        for client in clients:
-            client.join()
 
 
 def test_nothing_fails_and_no_votes_are_mixed_while_versions_change(
@@ -293,76 +218,6 @@ def test_the_entry_of_a_model_says_what_a_request_may_expect(service: Service, m
     assert answer["memory"]["budget_bytes"] == 2 << 30
     [worker] = answer["memory"]["workers"]
     assert worker == {"device": "cpu", "models": 2, "size_bytes": steady["size_bytes"] + x["size_bytes"]}
-
-
-def test_without_a_reload_a_run_whose_bytes_are_gone_is_begun_anew_with_those_that_are_there(
-    tmp_path: Path,
-) -> None:
-    """The worker is killed, so that nobody holds the old version, and little memory evicts the rest."""
-    models = tmp_path / "models"
-    publish(models / "steady", 1)
-    publish(models / "x", 1)
-    memory = (models / "x" / "weights.safetensors").stat().st_size
-    with serving(
-        models,
-        tmp_path / "log",
-        SOUNDPROOF_DEFAULT_MODEL="steady",
-        SOUNDPROOF_MODEL_MEMORY_BYTES=str(memory),
-        SOUNDPROOF_MODELS_WATCH_S="0",
-    ) as service:
-        first = certify(service, "x")
-        assert metric(service, "soundproof_model_evictions_total") == 1
-        publish(models / "steady", 2)
-        assert certify(service, "steady")["model"]["version"] == "2"
-        publish(models / "x", 2)
-        drawn = metric(service, "soundproof_noise_samples_total")
-        answers: list[dict[str, Any]] = []
-        long = threading.Thread(target=lambda: answers.append(certify(service, "steady", n="100000")))
-        long.start()
-        assert wait_for(lambda: metric(service, "soundproof_noise_samples_total") > drawn + 1000)
-        publish(models / "steady", 3)
-        [worker] = psutil.Process(service.pid).children()
-        worker.kill()
-        long.join()
-        assert answers[0]["model"]["version"] == "3"  # none of the votes of version 2 are in it
-        assert sum(answers[0]["sampling"]["counts"]) == 100_000
-        second = certify(service, "x")
-        assert (first["model"]["version"], second["model"]["version"]) == ("1", "2")
-        assert second["sampling"]["counts"] == counts_of(models / "x")
-        assert "was changed in place" in service.log.read_text()
-        broken(models / "x")
-        certify(service, "steady")
-        answer = ask(service, "x")
-        assert answer.status_code == 503
-        assert "digest of weights.safetensors" in answer.json()["detail"]
-
-
-def test_where_two_versions_do_not_fit_an_untested_one_never_takes_over(tmp_path: Path) -> None:
-    models, store = tmp_path / "models", tmp_path / "store"
-    models.mkdir()
-    for version in (1, 2, 3):
-        publish(store / f"x-{version}", version, name="x")
-    bad = write_linear(store / "x-2", torch.full((3, 400), torch.nan), torch.zeros(3), gain=RMS_GAIN)
-    write_manifest(store / "x-2", bad.model_copy(update={"name": "x", "version": "2"}))
-    switch(models / "x", store / "x-1")
-    memory = (store / "x-1" / "weights.safetensors").stat().st_size
-    with serving(models, tmp_path / "log", SOUNDPROOF_MODEL_MEMORY_BYTES=str(memory)) as service:
-        switch(models / "x", store / "x-2")
-        done = reload(service)  # tried in the place of version 1, which comes back
-        assert done["result"] == "partial"
-        assert "finite" in done["reason"]
-        assert certify(service, "x")["model"]["version"] == "1"
-        switch(models / "x", store / "x-3")
-        assert reload(service)["result"] == "applied"
-        assert certify(service, "x")["model"]["version"] == "3"
-        publish(store / "x-3", 4, name="x")  # written over in place: version 3 could not come back
-        done = reload(service)
-        assert done["result"] == "partial"
-        assert "does not fit into memory beside the old one" in done["reason"]
-        assert certify(service, "x")["model"]["version"] == "3"
-        [worker] = psutil.Process(service.pid).children()
-        worker.kill()
-        assert certify(service, "x")["model"]["version"] == "4"  # of version 3 nothing is left
 
 
 def test_a_folder_whose_name_is_no_text_is_shown_as_refused(service: Service, models: Path) -> None:

@@ -1,81 +1,17 @@
-"""Evaluating tiny models: the service's own counts, no clip of training, nothing done twice, whatever interrupts."""
+"""Evaluating tiny models: no clip of training, nothing done twice, whatever interrupts."""
 
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from tests.conftest import Service, serving
-from tests.model_folders import RMS_GAIN
-from tests.models.made_data import SAMPLES, write_esc, write_manifest
+from tests.models.evaluating import SOUNDS, SPEECH, InThisProcess, N, run
+from tests.models.made_data import write_esc
+from tests.models.made_models import write_linear
 
 import evaluate
-import measurement
 import rows
 import workers
-from datasets import DATASETS
 from rows import CertificateRow, CleanRow, GeometryRow, Row
-from soundproof.nets.classifier import LogMelCnn
-from soundproof.nets.manifest import WEIGHTS, ModelManifest, Training
-from soundproof.nets.manifest import write_manifest as write_model
-from soundproof.nets.specs import CnnSpec, LinearSpec, LogMelSpec
-
-N = 200
-SPEECH, SOUNDS = DATASETS["speech-commands-12"], DATASETS["esc-10"]
-
-
-def write_linear(folder: Path, *, dataset: str, seed: int = 1, fold: int | None = None, name: str = "") -> Path:
-    """A linear classifier of a data set's classes with random weights."""
-    classes = DATASETS[dataset].classes
-    generator = torch.Generator().manual_seed(seed)
-    weight = 0.05 * torch.randn(len(classes), SAMPLES, generator=generator)
-    folder.mkdir(parents=True)
-    save_file({"linear.weight": weight, "linear.bias": torch.zeros(len(classes))}, folder / WEIGHTS)
-    return _described(folder, name or dataset, dataset, LinearSpec(), None, seed, fold)
-
-
-def write_cnn(folder: Path, *, dataset: str, name: str = "") -> Path:
-    """An untrained log-mel CNN of a data set's classes."""
-    torch.manual_seed(0)
-    spec, front_end = CnnSpec(channels=(4, 8)), LogMelSpec()
-    network = LogMelCnn(spec, front_end, 16_000, len(DATASETS[dataset].classes))
-    folder.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in network.cnn.state_dict().items()}, folder / WEIGHTS)
-    return _described(folder, name or dataset, dataset, spec, front_end, 1, None)
-
-
-def _described(
-    folder: Path, name: str, dataset: str, architecture: Any, front_end: LogMelSpec | None, seed: int, fold: int | None
-) -> Path:
-    write_model(
-        folder,
-        ModelManifest(
-            name=name,
-            version="test",
-            architecture=architecture,
-            front_end=front_end,
-            classes=DATASETS[dataset].classes,
-            sample_rate_hz=16_000,
-            clip_samples=SAMPLES,
-            gain=RMS_GAIN,
-            training=Training(noise_sigma=(0.005,), epochs=1, seed=seed, fold=fold, clips=0),
-            recommended_sigma={"waveform": 0.1, "feature": 0.1},
-            data="made up",
-            data_licence="none",
-            licence="Apache-2.0",
-            weights_sha256="",
-        ),
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_manifest(tmp_path_factory.mktemp("speech"), {"train": 1, "validation": 1, "test": 2})
 
 
 @pytest.fixture(scope="module")
@@ -86,46 +22,6 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_linear(tmp_path_factory.mktemp("linear") / SPEECH.name, dataset=SPEECH.name)
-
-
-class InThisProcess:
-    """An executor that computes at once, or raises as told: what a pool does, without its processes."""
-
-    def __init__(self, fail_after: int | None = None) -> None:
-        self.tasks: list[measurement.Task] = []
-        self._fail_after = fail_after
-
-    def submit(self, call: Any, task: measurement.Task) -> "Future[Row]":
-        future: Future[Row] = Future()
-        self.tasks.append(task)
-        if self._fail_after is not None and len(self.tasks) > self._fail_after:
-            future.set_exception(RuntimeError("out of luck"))
-        else:
-            future.set_result(call(task))
-        return future
-
-    def __enter__(self) -> "InThisProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[InThisProcess]:
-    """Evaluate without processes."""
-    pool = InThisProcess()
-    monkeypatch.setattr(workers, "pool", lambda *_: pool)
-    yield pool
-    measurement._model.cache_clear()
-
-
-def run(monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: object) -> list[Row]:
-    """`python models/evaluate.py ... --n 200 --device cpu --out OUT`; the rows that are there then."""
-    command = ["evaluate.py", *arguments, "--n", N, "--device", "cpu", "--out", out]
-    monkeypatch.setattr(sys, "argv", [str(part) for part in command])
-    evaluate.main()
-    return list(rows.read([out]))
 
 
 def comparable(found: list[Row]) -> list[str]:
@@ -151,86 +47,6 @@ def test_every_clip_is_classified_and_some_of_each_class_certified(
         assert row.device == "cpu"
         assert row.clip.startswith(f"{row.label}/")
     assert len({row.counts for row in certificates}) > 3, "the votes are too much alike to tell a fault by"
-
-
-# What the service calls the settings. The noise is loud, so that the votes of such models are divided.
-ASKED: dict[str, dict[str, object]] = {
-    "waveform:0.7": {"model": "linear", "contract": "waveform", "sigma": 0.7},
-    "fixed:0.7": {"model": "linear", "contract": "post_processed", "transform": "fixed", "sigma": 0.7},
-    "rms:0.7": {"model": "linear", "contract": "post_processed", "transform": "rms", "sigma": 0.7},
-    "clip:0.7": {"model": "linear", "contract": "post_processed", "transform": "clip", "sigma": 0.7},
-    "peak:0.7": {"model": "linear", "contract": "post_processed", "transform": "peak", "sigma": 0.7},
-    "peak_clean:0.7": {"model": "linear", "contract": "post_processed", "transform": "peak_clean", "sigma": 0.7},
-    "waveform:0.3": {"model": "cnn", "contract": "waveform", "sigma": 0.3},
-    "feature:0.3": {"model": "cnn", "contract": "feature", "sigma": 0.3},
-}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a linear and a log-mel model."""
-    folder = tmp_path_factory.mktemp("served")
-    write_linear(folder / "linear", dataset=SPEECH.name, name="linear")
-    write_cnn(folder / "cnn", dataset=SPEECH.name, name="cnn")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def running(served: Path) -> Iterator[Service]:
-    with serving(served, served / "log", SOUNDPROOF_DEFAULT_MODEL="linear") as running:
-        yield running
-
-
-def test_the_service_gives_the_same_counts_for_the_same_file(
-    tmp_path: Path,
-    speech: Path,
-    served: Path,
-    running: Service,
-    here: InThisProcess,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Votes, answer, radius, SNR, radius in the file, geometry: of every setting, for each class's clip."""
-    monkeypatch.setattr(evaluate, "balanced", lambda clips, *_: clips[:: len(clips) // 3])
-    settings: dict[str, list[str]] = {}
-    for setting, fields in ASKED.items():
-        settings.setdefault(str(fields["model"]), []).append(setting)
-    found: list[Row] = []
-    for name, asked in settings.items():
-        about = ["--dataset", SPEECH.name, "--settings", ",".join([*asked, "geometry:0.7"]), "--per-class", 1]
-        found += run(monkeypatch, tmp_path / name, served / name, "--data", speech, *about)
-    certificates = [row for row in found if isinstance(row, CertificateRow)]
-    assert {row.setting for row in certificates} == set(ASKED)
-    geometry = {row.clip: row.transforms for row in found if isinstance(row, GeometryRow) and row.model == "linear"}
-    divided = 0
-    with running.client() as client:
-        for row in certificates:
-            asking = {key: str(value) for key, value in ASKED[row.setting].items()} | {"n": str(N), "seed": "1"}
-            answer = client.post("/certify", files={"audio": (speech / row.clip).read_bytes()}, data=asking)
-            assert answer.status_code == 200, answer.text
-            told = answer.json()
-            assert told["sampling"]["counts"] == list(row.counts)
-            assert told["sampling"]["selection_counts"] == list(row.selection_counts)
-            assert (told["sampling"]["n0"], told["sampling"]["alpha"]) == (row.n0, row.alpha)
-            assert told["sampling"]["generator"] == row.generator
-            assert told["sampling"]["backend"] == row.backend
-            assert told["audio"]["samples_sha256"] == row.samples_sha256
-            assert told["model"]["digest"] == row.model_digest
-            assert told["outcome"] == row.outcome
-            assert told["radius_ceiling"] == row.ceiling
-            assert told["diagnostics"]["d_geom"] == row.d_geom
-            assert told["diagnostics"]["effective_norm_ratio"] == row.effective_norm_ratio
-            if row.outcome == "certified":
-                assert told["prediction"]["label"] == row.prediction
-                assert (told["radius"], told["snr_cert_db"]) == (row.radius, row.snr_db)
-                assert (told["file_domain"] or {}).get("radius") == row.file_radius
-            else:
-                assert (row.prediction, row.radius, row.snr_db, row.file_radius) == (None, None, None, None)
-            if row.contract == "post_processed":
-                shape = geometry[row.clip][row.transform]
-                assert (shape.d_geom, shape.effective_norm_ratio) == (row.d_geom, row.effective_norm_ratio)
-            divided += max(row.counts) < N
-    assert divided > len(certificates) / 2, "the votes are too much alike to tell a fault by"
-    assert {row.outcome for row in certificates} == {"certified", "abstained"}
 
 
 def test_no_clip_of_another_fold_is_used_for_a_model(
