@@ -1,5 +1,4 @@
-"""A real worker with a fault in its inner loop, or where it loads models, or one that works ahead as on a GPU:
-faulty_worker.py FAULT ARGUMENT FD."""
+"""A real worker with a fault in its inner loop, or where it loads models: faulty_worker.py FAULT ARGUMENT FD."""
 
 import os
 import signal
@@ -10,14 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from soundproof.engine import worker_process
+from soundproof.engine import worker
 from soundproof.nets import folder
 from soundproof.smoothing import voting
+from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract
 from soundproof.smoothing.lanes import Lanes
 from soundproof.smoothing.plan import Block, Plan
 
-real_begin = voting.begin
+real_vote_all = voting.vote_all
 real_load = folder.load
 
 
@@ -26,14 +26,14 @@ def main(fault: str, argument: str, fd: str) -> None:
     if first_life:
         Path(argument).touch()
 
-    def begin(
+    def vote_all(
         contract: Contract, point: Tensor, plan: Plan, blocks: Sequence[Block], chunk_samples: int, lanes: Lanes
-    ) -> voting.Begun:
+    ) -> list[Votes]:
         if first_life or (fault == "holds-at-most" and chunk_samples > int(argument)):
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
         if fault == "dies-at-sigma" and plan.sigma == float(argument):
             os.kill(os.getpid(), signal.SIGKILL)
-        return real_begin(contract, point, plan, blocks, chunk_samples, lanes)
+        return real_vote_all(contract, point, plan, blocks, chunk_samples, lanes)
 
     def load(place: Path, device: torch.device) -> folder.Model:
         match fault:
@@ -46,12 +46,10 @@ def main(fault: str, argument: str, fd: str) -> None:
                 raise ValueError("injected")
         return real_load(place, device)
 
-    if fault == "works-ahead":
-        worker_process.AHEAD["cpu"] = int(argument)
-    setattr(voting, "begin", begin)  # noqa: B010  (engine/worker.py calls it through the module)
+    setattr(voting, "vote_all", vote_all)  # noqa: B010  (worker.py calls it through the module)
     setattr(folder, "load", load)  # noqa: B010
     sys.argv = [sys.argv[0], fd]
-    worker_process.main()
+    worker.main()
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ class SimulatedWorker:
     def _take(self, message: ToWorker) -> None:
         match message:
             case Start(device=device):
-                self._answers.append(Ready(device, dict.fromkeys(NoiseName, "none"), blocks_per_message=1, messages=2))
+                self._answers.append(Ready(device, dict.fromkeys(NoiseName, "none"), blocks_per_message=1))
             case Load(source) if source.name in self.dies_loading:
                 self.kill()
             case Load(source) if source.name in self.hangs_loading:

@@ -18,9 +18,10 @@ from soundproof.audio.waveform import Waveform
 from soundproof.nets.folder import load
 from soundproof.nets.manifest import read_manifest
 from soundproof.smoothing.contracts import WaveformContract
+from soundproof.smoothing.counting import counted
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import BoundName, ContractName, NoiseName, Plan, TransformName
-from soundproof.smoothing.voting import begin
+from soundproof.smoothing.voting import pieces
 
 pytestmark = [
     pytest.mark.gpu,
@@ -72,8 +73,7 @@ async def test_the_bundled_model_says_yes_on_a_gpu_under_every_contract(
     assert manifest.classes[int(np.argmax(finished.outcome.tally.estimation))] == "yes"
 
 
-@torch.inference_mode()
-def test_votes_are_begun_without_waiting_for_the_gpu() -> None:
+def test_a_chunk_is_computed_without_waiting_for_the_gpu() -> None:
     device = torch.device("cuda", 0)
     model = load(BUNDLED, device)
     manifest = model.manifest
@@ -82,13 +82,15 @@ def test_votes_are_begun_without_waiting_for_the_gpu() -> None:
         sample_rate_hz=manifest.sample_rate_hz,
         clip_samples=manifest.clip_samples,
         gain=manifest.gain,
-    )
+    ).to(device)
     plan = plan_with(classes=len(manifest.classes), sigma=0.02, n=2_000)
-    contract, blocks = WaveformContract(model.classifier), plan.blocks(Stage.ESTIMATION)
-    first = begin(contract, clip.to(device).x, plan, blocks, model.most_clips(device)).votes()
+    work = pieces(
+        WaveformContract(model.classifier), clip.x, plan, plan.blocks(Stage.ESTIMATION), model.most_clips(device)
+    )
+    first = [counted(piece)[0].tolist() for piece in work]
     torch.cuda.set_sync_debug_mode("error")
     try:
-        under_way = [begin(contract, clip.to(device).x, plan, blocks, model.most_clips(device)) for _ in range(2)]
+        again = [counted(piece)[0] for piece in work]
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert [each.votes() for each in under_way] == [first, first]
+    assert [counts.tolist() for counts in again] == first

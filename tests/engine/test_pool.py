@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,26 +59,6 @@ async def test_two_workers_share_a_run_and_the_loss_of_one_does_not_change_the_o
         shared = await asyncio.wait_for(both, 120)
     assert watch.losses == 1
     assert shared.outcome == one.outcome
-
-
-async def test_a_worker_that_works_ahead_as_on_a_gpu_comes_to_the_same(
-    folder: Path, source: Source, waveform: Waveform
-) -> None:
-    plans = [replace(plan_for(folder, n=4_000), seed=seed) for seed in range(6)]
-    outcomes = []
-    for ahead in ("0", "1"):
-        watch = Watch()
-        async with running(source, watch, command=faulty("works-ahead", ahead)) as pool:
-            certify = [asyncio.create_task(pool.certify(plan, source, waveform, SAMPLES)) for plan in plans]
-            left = asyncio.create_task(pool.certify(plan_for(folder, n=200_000), source, waveform, SAMPLES))
-            await watch.until(1_000)
-            left.cancel()
-            outcomes.append([finished.outcome for finished in await asyncio.gather(*certify)])
-            ready = pool.slots[0].ready
-            assert ready is not None
-            assert ready.messages == 2 + int(ahead)
-        assert watch.depth == 0
-    assert outcomes[0] == outcomes[1]
 
 
 async def test_a_caller_that_leaves_frees_its_place_and_no_more_votes_are_drawn_for_it(

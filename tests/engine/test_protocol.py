@@ -42,7 +42,7 @@ async def test_messages_travel_both_ways_and_the_end_is_noticed() -> None:
     writer.write(encode(Forget(3)) + encode(Forget(4)))
     await writer.drain()
     assert [link.receive(), link.receive()] == [Forget(3), Forget(4)]
-    ready = Ready(device="cpu", generators={NoiseName.FLOAT: "g"}, blocks_per_message=1, messages=2)
+    ready = Ready(device="cpu", generators={NoiseName.FLOAT: "g"}, blocks_per_message=1)
     link.send(ready)
     assert await receive(reader) == ready
     writer.close()

@@ -24,7 +24,7 @@ from soundproof.smoothing.lattice_noise import snap
 from soundproof.smoothing.noise import GROUP_SAMPLES
 from soundproof.smoothing.noise_address import Stage
 from soundproof.smoothing.plan import Block, ContractName, NoiseName, Plan, TransformName
-from soundproof.smoothing.voting import begin, geometry, vote, vote_all
+from soundproof.smoothing.voting import geometry, pieces, vote, vote_all
 
 SAMPLES, CLASSES, SIGMA = 500, 3, 0.5
 CLIP = prepared(np.random.default_rng(0).standard_normal(SAMPLES), RMS_GAIN)
@@ -115,8 +115,8 @@ def test_small_blocks_are_computed_together_as_on_a_gpu(monkeypatch: pytest.Monk
     plan, classifier = plan_with(n0=40, n=600), Sawtooth(SAMPLES, CLASSES)
     contract = contract_for(plan, classifier, CLIP)
     blocks = (*plan.blocks(Stage.SELECTION), *plan.blocks(Stage.ESTIMATION))
-    pieces = begin(contract, contract.anchor(CLIP), plan, blocks, 512).pieces
-    assert [(piece.size, [(each.block, each.samples) for each in piece.draws]) for piece in pieces] == [
+    work = pieces(contract, contract.anchor(CLIP), plan, blocks, 512)
+    assert [(piece.size, [(each.block, each.samples) for each in piece.draws]) for piece in work] == [
         (128, [(0, 40)]),  # as large a chunk as the others have would be mostly padding
         (512, [(0, 128), (1, 128), (2, 128), (3, 128)]),
         (512, [(4, 88)]),

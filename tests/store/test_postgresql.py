@@ -58,6 +58,8 @@ def test_a_transaction_that_does_nothing_for_too_long_holds_no_lock(
 def test_migrations_take_as_long_as_they_take(hurried: Store) -> None:
     with hurried.database.migrating() as connection:
         connection.execute(text("SELECT pg_sleep(:s)"), {"s": 2 * SHORT_S})
+        time.sleep(2 * SHORT_S)
+        connection.execute(text("SELECT 1"))
 
 
 def test_both_sides_look_whether_the_other_is_there(hurried: Store) -> None:
@@ -65,7 +67,17 @@ def test_both_sides_look_whether_the_other_is_there(hurried: Store) -> None:
         raw = connection.connection.driver_connection
         assert raw is not None
         of_the_client = raw.info.get_parameters()
-    arguments = postgresql.connection_arguments(10)
+    arguments = postgresql.connection_arguments(10, {})
     for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"):
         assert of_the_client[name] == str(arguments[name])
     assert all(f"-c tcp_{name}=" in of_the_client["options"] for name in ("user_timeout", "keepalives_idle"))
+
+
+def test_what_the_operators_url_says_counts_for_more(postgres: PostgresServer, postgres_store: str) -> None:
+    url = postgres.url(postgres_store) + "&keepalives_idle=77&options=-c%20statement_timeout%3D12345"
+    with Store(url) as store, store.database.reading() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        assert raw.info.get_parameters()["keepalives_idle"] == "77"
+        shown = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "timezone")]
+    assert shown == ["12345ms", "UTC"]

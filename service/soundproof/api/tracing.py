@@ -66,7 +66,7 @@ class Tracing(Protocol):
         """Attributes of what is at hand."""
 
     def computed(self, finished: Finished) -> None:
-        """What the engine says of a run of so many noise samples that ended just now: queue, prepare and sample."""
+        """What the engine says of a run that ended just now: queue, prepare and sample."""
 
     def link(self) -> str | None:
         """The trace at hand, as a W3C traceparent, for another to refer to."""

@@ -28,9 +28,8 @@ class Prepared:
     facts: ClipFacts
 
     def to(self, device: torch.device | str) -> "Prepared":
-        """The same clip with `x` on `device`; a GPU gets it in its turn, and is not waited for."""
-        x = self.x.pin_memory() if torch.device(device).type == "cuda" else self.x
-        return Prepared(x.to(device, non_blocking=True), self.facts)
+        """The same clip with `x` on `device`."""
+        return Prepared(self.x.to(device), self.facts)
 
 
 def prepare(waveform: Waveform, *, sample_rate_hz: int, clip_samples: int, gain: Gain) -> Prepared:

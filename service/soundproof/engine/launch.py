@@ -6,7 +6,7 @@ python -m soundproof.engine.launch FD      (started by child.py; FD is its end o
 from soundproof.importing import collection_postponed
 
 with collection_postponed():
-    from soundproof.engine.worker_process import main
+    from soundproof.engine.worker import main
 
 if __name__ == "__main__":
     main()

@@ -44,6 +44,8 @@ from soundproof.smoothing.progress import Watch
 
 log = logging.getLogger("soundproof.engine")
 
+# Messages sent ahead to a worker: one to work on, one so that it need not wait for the next.
+DEPTH = 2
 # A run whose blocks ended this many workers is given up.
 MOST_LOSSES = 3
 # Cost a second (noise samples x clip samples) to assume of a device before anything was measured: two cores' worth.
@@ -228,7 +230,7 @@ class Pool:
     def _deal(self) -> None:
         """Fill every worker's hand, one message per run in turn."""
         for slot in self.slots:
-            while slot.ready and len(slot.inflight) < slot.ready.messages and (run := self._next(slot, slot.ready)):
+            while slot.ready and len(slot.inflight) < DEPTH and (run := self._next(slot, slot.ready)):
                 self._observer.dealt(*slot.give(run))
         self._placement.spread()
 

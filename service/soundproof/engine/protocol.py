@@ -97,7 +97,6 @@ class Ready:
     # What draws each kind of noise there; the same address is the same noise for the same generator only.
     generators: Mapping[NoiseName, str]
     blocks_per_message: int
-    messages: int  # with work, to be sent before the first is answered: so many that it need not wait for the next
 
 
 @dataclass(frozen=True)

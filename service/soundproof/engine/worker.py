@@ -4,15 +4,18 @@ It keeps nothing that cannot be sent again: killing it costs time, never an answ
 """
 
 import logging
+import os
+import socket
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
 
+from soundproof import __version__, logs
+from soundproof.engine.orphan import end_with_parent
 from soundproof.engine.preparing import Preparing
 from soundproof.engine.protocol import (
     Begin,
@@ -23,6 +26,7 @@ from soundproof.engine.protocol import (
     Link,
     Load,
     Loaded,
+    Ready,
     Refused,
     RunFailed,
     RunId,
@@ -37,14 +41,20 @@ from soundproof.errors import ModelRefused, ModelUnavailable, SoundproofError, W
 from soundproof.nets import folder
 from soundproof.nets.chunk import chunk_clips
 from soundproof.printable import printable
-from soundproof.smoothing import voting
+from soundproof.smoothing import lattice_noise, noise, voting
+from soundproof.smoothing.certification import Votes
 from soundproof.smoothing.contracts import Contract, centre, contract_for
 from soundproof.smoothing.gated import question_of
-from soundproof.smoothing.lanes import Lanes
-from soundproof.smoothing.plan import Block, Plan
+from soundproof.smoothing.lanes import Lanes, usable_cores
+from soundproof.smoothing.plan import BLOCK_SAMPLES, Block, NoiseName, Plan
 from soundproof.terms import Precision
 
 log = logging.getLogger("soundproof.worker")
+
+# In one message: blocks for a GPU, draws for each core of a CPU.
+CUDA_BLOCKS, CORE_DRAWS = 32, 2
+# Yielding to the API process keeps it answering within milliseconds while a CPU worker takes every core.
+CPU_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -54,20 +64,10 @@ class _Run:
     point: Tensor
 
 
-@dataclass(frozen=True)
-class _UnderWay:
-    work: Work
-    model_digest: str
-    begun: voting.Begun
-
-
 @dataclass
 class Worker:
     """One device, its models by digest, the runs it knows and the work that waits. The coordinator decides what is
-    loaded and what goes.
-
-    `ahead`: how many messages the device is given beyond the one whose votes are waited for. They are answered in their
-    order, and only messages of one model are under way at once: what ends this process is laid to the first of them."""
+    loaded and what goes."""
 
     link: Link
     device: torch.device
@@ -76,8 +76,6 @@ class Worker:
     rounded: dict[tuple[str, Precision], folder.Model] = field(default_factory=dict)  # those that were asked for
     runs: dict[RunId, _Run] = field(default_factory=dict)
     inbox: deque[ToWorker] = field(default_factory=deque)
-    ahead: int = 0
-    under_way: deque[_UnderWay] = field(default_factory=deque)
     # By digest, where it is less: one model's hunger for memory is not to slow the others down.
     smaller_chunks: dict[str, int] = field(default_factory=dict)
     probed: set[tuple[str, Precision, int]] = field(default_factory=set)  # digest, precision and chunk
@@ -91,54 +89,24 @@ class Worker:
         that work for a client that left is dropped instead of done."""
         while True:
             while self.link.waiting() or not self.inbox:
-                if not self.link.waiting():
-                    self._answer(0)
                 self._take(self.link.receive())
             message = self.inbox.popleft()
-            if not self._joins(message):
-                self._answer(0)
-            self._try(_run_of(message), partial(self._do, message))
-            self._answer(self.ahead)
-
-    def _joins(self, message: ToWorker) -> bool:
-        """Whether it can be taken up while what is under way is not answered."""
-        match message:
-            case Begin(plan=plan):
-                digest = plan.model_digest
-            case Work(run) if run in self.runs:
-                digest = self.runs[run].plan.model_digest
-            case _:
-                return False
-        return all(each.model_digest == digest for each in self.under_way)
-
-    def _answer(self, ahead: int) -> None:
-        """Wait for the votes of all that is under way but the last `ahead`, and send them."""
-        while len(self.under_way) > ahead:
-            first = self.under_way.popleft()
-            self._try(first.work.run, partial(self._send, first))
-
-    def _send(self, done: _UnderWay) -> None:
-        self.link.send(Voted(done.work.run, done.work.blocks, tuple(done.begun.votes())))
-
-    def _try(self, run: RunId, what: Callable[[], None]) -> None:
-        """Faults of one run end that run; those of the device are raised, and end this process."""
-        try:
-            what()
-        except MemoryExhausted:
-            self.link.send(Exhausted())
-            raise
-        except SoundproofError as error:
-            self._fail(run, error)
-        except Exception as error:
-            if _is_device_fault(error):
+            try:
+                self._do(message)
+            except _MemoryExhausted:
+                self.link.send(Exhausted())
                 raise
-            log.exception("run %s failed", run)
-            self._fail(run, WorkerFault(f"The worker failed on this request: {type(error).__name__}."))
+            except SoundproofError as error:
+                self._fail(_run_of(message), error)
+            except Exception as error:
+                if _is_device_fault(error):
+                    raise
+                log.exception("run %s failed", _run_of(message))
+                self._fail(_run_of(message), WorkerFault(f"The worker failed on this request: {type(error).__name__}."))
 
     def _take(self, message: ToWorker) -> None:
         if isinstance(message, Forget):
             self.inbox = deque(waiting for waiting in self.inbox if _run_of(waiting) != message.run)
-            self.under_way = deque(each for each in self.under_way if each.work.run != message.run)
             self.runs.pop(message.run, None)
         else:
             self.inbox.append(message)
@@ -162,8 +130,8 @@ class Worker:
                     self.runs[run] = _Run(plan, contract, centre(plan, contract, prepared))
                 self.link.send(ClipPrepared(run, prepared.facts, model.backend, question))
             case Work(run, blocks) if run in self.runs:
-                begun = self._begin(self.runs[run], blocks)
-                self.under_way.append(_UnderWay(message, self.runs[run].plan.model_digest, begun))
+                votes = tuple(self._vote(self.runs[run], blocks))
+                self.link.send(Voted(run, blocks, votes))
 
     def _load(self, source: Source) -> None:
         """Loaded, or Refused: whatever is wrong with one model, runs of the others go on."""
@@ -194,9 +162,8 @@ class Worker:
             raise ModelUnavailable("on disk it is no longer the one that the service describes.")
         return model
 
-    def _begin(self, run: _Run, blocks: tuple[Block, ...]) -> voting.Begun:
-        """Vote on blocks, in halved chunks for that model from then on whenever the device's memory does not hold
-        them."""
+    def _vote(self, run: _Run, blocks: tuple[Block, ...]) -> list[Votes]:
+        """Run blocks, in halved chunks for that model from then on whenever the device's memory does not hold them."""
         digest = run.plan.model_digest
         most = chunk_clips(self.device, run.point.numel(), self.models[digest].most_clips(self.device))
         while True:
@@ -204,12 +171,12 @@ class Worker:
             try:
                 if chunk_samples < most:  # not the size that the model was probed at when it was loaded
                     self._probe(run.plan, chunk_samples)
-                return voting.begin(run.contract, run.point, run.plan, blocks, chunk_samples, self.lanes)
+                return voting.vote_all(run.contract, run.point, run.plan, blocks, chunk_samples, self.lanes)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 if chunk_samples == 1:
-                    raise MemoryExhausted from error
+                    raise _MemoryExhausted from error
             self.smaller_chunks[digest] = chunk_samples // 2
             self.link.send(Halved())
             log.warning(
@@ -240,7 +207,7 @@ class Worker:
         self.link.send(RunFailed(run, error))
 
 
-class MemoryExhausted(Exception):
+class _MemoryExhausted(Exception):
     """Nothing smaller is left to try in this process; a fresh one may find the memory whole again."""
 
 
@@ -257,3 +224,51 @@ def _is_out_of_memory(error: BaseException) -> bool:
 def _is_device_fault(error: Exception) -> bool:
     """After a CUDA error other than memory the process's context is lost; only a fresh process can go on."""
     return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
+
+
+def run(connection: socket.socket) -> None:
+    """Take the device that the first message names, say Ready, serve until the coordinator is gone."""
+    link = Link(connection)
+    start = link.receive()
+    if not isinstance(start, Start):
+        raise TypeError(f"the first message must be Start, not {type(start).__name__}")
+    logs.configure(start.log)
+    if start.version != __version__:
+        log.critical("this worker is version %s, the service %s: restart the service", __version__, start.version)
+        sys.exit(1)
+    device = torch.device(start.device)
+    if device.type == "cpu":
+        os.nice(CPU_NICENESS)
+    torch.backends.cudnn.allow_tf32 = False  # else "float32" convolutions would keep 10 bits on a recent GPU
+    torch.set_num_threads(1)  # work is shared out between cores by the chunk (smoothing/lanes.py), not by the layer
+    lanes = Lanes((start.cores or usable_cores()) if device.type == "cpu" else 1)
+    link.send(
+        Ready(
+            device=str(device),
+            generators={
+                NoiseName.FLOAT: noise.generator_name(device),
+                NoiseName.LATTICE: lattice_noise.generator_name(device),
+            },
+            blocks_per_message=_blocks_per_message(device, lanes),
+        )
+    )
+    Worker(link, device, lanes).serve()
+
+
+def _blocks_per_message(device: torch.device, lanes: Lanes) -> int:
+    """Enough work in hand to keep the device busy, little enough to drop when a client leaves."""
+    if device.type == "cuda":
+        return CUDA_BLOCKS
+    return -(-CORE_DRAWS * lanes.count * noise.GROUP_SAMPLES["cpu"] // BLOCK_SAMPLES)
+
+
+def main() -> None:
+    end_with_parent()
+    logs.configure(logs.Style())  # until Start says which
+    try:
+        run(socket.socket(fileno=int(sys.argv[1])))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
+        pass  # the coordinator is gone, and with it the reason to be
+    except _MemoryExhausted:
+        log.critical("out of device memory at the smallest chunk")
+        sys.exit(1)

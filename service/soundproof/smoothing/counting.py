@@ -105,9 +105,10 @@ def _drawn(piece: Piece) -> Tensor:
 
 
 def _noised(piece: Piece, drawn: Tensor) -> Tensor:
-    """(batch, ...) float32: point and noise added in float64, rounded once. One pass over memory where it is float."""
+    """(batch, ...) float32: point and noise added in float64, and rounded to float32 once."""
     if piece.lattice:
         return (piece.point + _perturbation(piece, drawn)).float()
+    # One pass over memory. The product is not rounded by itself where the processor multiplies and adds in one step.
     return torch.add(piece.point, drawn, alpha=piece.sigma, out=torch.empty_like(drawn))
 
 

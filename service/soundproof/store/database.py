@@ -94,7 +94,8 @@ class Database:
             with faults_told(), engine.execution_options(begin="BEGIN EXCLUSIVE").begin() as connection:
                 alone(connection, MIGRATIONS)
                 if not self.is_sqlite:
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a table may be large
+                    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                        connection.exec_driver_sql(f"SET LOCAL {limit} = 0")  # a table may be large
                 yield connection
                 if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                     raise StoreRefused(f"A migration left {len(broken)} rows that refer to nothing.")
@@ -113,7 +114,7 @@ class Database:
             return engine
         try:
             # A connection that the server has closed meanwhile is replaced before it is used.
-            arguments = postgresql.connection_arguments(self._patience_s)
+            arguments = postgresql.connection_arguments(self._patience_s, self._url.query)
             return create_engine(self._url, connect_args=arguments, pool_pre_ping=True, **options)
         except ModuleNotFoundError as error:
             raise StoreRefused(

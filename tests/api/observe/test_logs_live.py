@@ -140,7 +140,7 @@ def test_a_worker_writes_its_lines_as_the_service_does(models: Path, tmp_path: P
 def test_what_a_worker_itself_logs_is_json(tmp_path: Path) -> None:
     code = (
         "import logging, socket, threading; from soundproof import __version__, logs;"
-        "from soundproof.engine import worker_process as worker; from soundproof.engine.protocol import Start, encode;"
+        "from soundproof.engine import worker; from soundproof.engine.protocol import Start, encode;"
         "ours, theirs = socket.socketpair();"
         "ours.sendall(encode(Start('cpu', 1, 'another version', logs.Style('json', 'info'))));"
         "worker.run(theirs)"

@@ -105,7 +105,7 @@ class Runner:
     async def _next(self) -> Claim:
         while True:
             self._news.clear()
-            claim = await self._done(_claiming(tuple(self._tasks.values())))
+            claim = await self._done(_claiming(self._tasks.values()))
             if claim is not None:
                 return claim
             await self._news.wait()
@@ -177,12 +177,12 @@ class Runner:
 
 def _claiming(held: Collection[Claim]) -> Callable[[Store], Claim | None]:
     """Claims the next clip, called as often as it takes. A call that failed may have claimed one all the same, which
-    then goes back to the queue first."""
+    then goes back to the queue first. `held`: the claims that are worked on, which may become fewer meanwhile."""
     in_doubt = False
 
     def claim(store: Store) -> Claim | None:
         nonlocal in_doubt
-        if in_doubt and store.clips.recover(held):
+        if in_doubt and store.clips.recover(tuple(held)):
             log.warning("the store gave a clip without saying so; it is back in the queue")
         in_doubt = True
         claimed = store.clips.claim()
