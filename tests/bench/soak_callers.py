@@ -75,30 +75,30 @@ class Callers:
             {"contract": "post_processed", "transform": "rms", "sigma": 0.02},
             {"contract": "waveform", "noise": "lattice", "sigma": 0.02},
         )[number % 4]
-        self._post("certify", "/certify", self._sound(number), n=200, **contract)
+        self.post("certify", "/certify", self.sound(number), n=200, **contract)
 
     def ask_again(self, number: int) -> None:
-        self._post("certify, asked before", "/certify", self.sounds[0], n=200, label="yes")
+        self.post("certify, asked before", "/certify", self.sounds[0], n=200, label="yes")
 
     def gate(self, number: int) -> None:
-        self._post("gate", "/certify", self._sound(number), n=2_000, target_snr_db=70)
+        self.post("gate", "/certify", self.sound(number), n=2_000, target_snr_db=70)
 
     def sweep(self, number: int) -> None:
-        self._post("sweep", "/certify/sweep", self._sound(number), n=100, settings="waveform:0.02,feature,clip:0.02")
+        self.post("sweep", "/certify/sweep", self.sound(number), n=100, settings="waveform:0.02,feature,clip:0.02")
 
     def verify(self, number: int) -> None:
-        sound = self._sound(number)
-        answer = self._post("certify", "/certify", sound, n=100)
+        sound = self.sound(number)
+        answer = self.post("certify", "/certify", sound, n=100)
         if answer is not None and answer.is_success:
             files = {"audio": ("a.wav", sound), "certificate": ("c.json", answer.content)}
             self._asked("verify", lambda: self.client.post("/verify", files=files, data={"fresh_votes": "100"}))
 
     def watch_progress(self, number: int) -> None:
-        self._post("certify, watched", "/certify", self._sound(number), n=300, progress="true")
+        self.post("certify, watched", "/certify", self.sound(number), n=300, progress="true")
 
     def hand_in_a_job(self, number: int) -> None:
         """Every third is cancelled, and one clip of each is none."""
-        files = [("audio", (f"{each}.wav", self._sound(7 * number + each))) for each in range(JOB_CLIPS)]
+        files = [("audio", (f"{each}.wav", self.sound(7 * number + each))) for each in range(JOB_CLIPS)]
         files[-1] = ("audio", ("bad.wav", b"RIFF"))
         key = {"Idempotency-Key": f"soak-{number}"}
         answer = self._asked(
@@ -119,14 +119,14 @@ class Callers:
 
     def send_garbage(self, number: int) -> None:
         audio = GARBAGE[number % len(GARBAGE)] if number % 2 else random.Random(number).randbytes(4_096)  # noqa: S311
-        self._post("garbage", "/certify", audio, n=200)
+        self.post("garbage", "/certify", audio, n=200)
 
     def leave_during_the_upload(self, number: int) -> None:
         with self._connected("an upload broken off") as opened:
             opened.sendall(_head(100_000) + self.sounds[0][: 1 + 997 * (number % 30)])
 
     def leave_during_the_work(self, number: int) -> None:
-        body = _body(self._sound(number), n=100_000, sigma=0.02)
+        body = _body(self.sound(number), n=100_000, sigma=0.02)
         with self._connected("a certification left") as opened:
             opened.sendall(_head(len(body)) + body)
             opened.settimeout(0.5)
@@ -168,10 +168,12 @@ class Callers:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
                 opened.sendall(_head(10))
 
-    def _sound(self, number: int) -> bytes:
+    def sound(self, number: int) -> bytes:
+        """One of the clips, in turn."""
         return self.sounds[number % len(self.sounds)]
 
-    def _post(self, kind: str, path: str, audio: bytes, **fields: Any) -> httpx.Response | None:
+    def post(self, kind: str, path: str, audio: bytes, **fields: Any) -> httpx.Response | None:
+        """Ask `path` about a sound. The service answers from its store only where a label is given."""
         data = {"model": MODEL} | {name: str(value) for name, value in fields.items()}
         headers = {} if "label" in fields else {"Cache-Control": "no-store"}
         return self._asked(
