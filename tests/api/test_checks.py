@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
-from tests.smoothing.test_issue import CERTIFIED, FACTS, MANIFEST, PLAN, TALLY, document
+from tests.smoothing.issuing import CERTIFIED, FACTS, MANIFEST, PLAN, TALLY, document
 from tests.verify.certificates import altered, as_bytes
 
 from soundproof.api.catalog import Catalog

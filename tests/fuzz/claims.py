@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from starlette.datastructures import UploadFile
 from tests.fuzz.sound_claims import CLIP, MadeUpVotes, sound
-from tests.smoothing.test_issue import MANIFEST
+from tests.smoothing.issuing import MANIFEST
 
 from soundproof.api.catalog import Catalog, Entry
 from soundproof.api.form import Form

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from tests.audio.wav_bytes import encode_pcm16
+from tests.smoothing.issuing import CIRCUMSTANCES, MANIFEST
 from tests.smoothing.plans import plan_with
-from tests.smoothing.test_issue import CIRCUMSTANCES, MANIFEST
 
 from soundproof.audio import wav
 from soundproof.audio.facts import ClipFacts

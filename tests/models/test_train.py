@@ -1,22 +1,17 @@
 """Training end to end on a few clips of noise: model folders that load, the same after an interruption."""
 
-import builtins
 import shutil
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from tests.models.made_data import RATE_HZ, write_esc, write_manifest
+from tests.models.made_data import RATE_HZ
+from tests.models.training import EPOCHS, SAMPLES, SOUNDS, SPEECH, STEPS, assert_same, read_recipe, weights
 from torch import Tensor
 
 import train
-import workers
 from clips import Clip
-from datasets import DATASETS
 from recipe import Recipe
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.folder import load
@@ -26,94 +21,12 @@ from soundproof.smoothing.noise import standard_normal
 from soundproof.smoothing.noise_address import Stage, stream_key
 from train import Run
 
-SAMPLES = 3_200
-EPOCHS, STEPS = 2, 3
+pytestmark = pytest.mark.usefixtures("_elsewhere")
 CPU = torch.device("cpu")
-SPEECH, SOUNDS = DATASETS["speech-commands-12"], DATASETS["esc-10"]
-
-RECIPE = f"""
-name = "tiny"
-version = "7"
-dataset = "DATASET"
-sample_rate_hz = {RATE_HZ}
-clip_samples = {SAMPLES}
-
-[gain]
-policy = "rms"
-target = 1.0
-
-[front_end]
-log_epsilon = 1e-3
-
-[optimizer]
-epochs = {EPOCHS}
-batch = 16
-learning_rate = 1e-3
-weight_decay = 1e-4
-gradient_clip = 1.0
-autocast = []
-
-[augmentation]
-noise_sigma = [0.0, 0.02]
-time_shift_samples = 160
-mel_mask_bands = 8
-time_mask_frames = 4
-
-[card]
-recommended_sigma = {{ waveform = 0.02, feature = 0.02 }}
-licence = "Apache-2.0"
-"""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Speech Commands of 48 clips, 3 of each class for training (36) and 1 for validation."""
-    return write_manifest(tmp_path_factory.mktemp("data"), {"train": 3, "validation": 1}, SAMPLES)
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ESC-10 of 50 clips, one of each class in each fold."""
-    return write_esc(tmp_path_factory.mktemp("sounds"), samples=SAMPLES)
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    return read_recipe(tmp_path, SPEECH.name)
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """runs/ is under the working directory."""
-    monkeypatch.chdir(tmp_path)
-
-
-def read_recipe(folder: Path, dataset: str) -> Recipe:
-    (folder / "recipe.toml").write_text(RECIPE.replace("DATASET", dataset))
-    return Recipe.read(folder / "recipe.toml")
 
 
 def with_autocast(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"autocast": ("cpu",)})})
-
-
-def command(monkeypatch: pytest.MonkeyPatch, data: Path, *arguments: object) -> None:
-    """`python models/train.py recipe.toml DATA --device cpu ...`."""
-    words = ["train.py", "recipe.toml", data, "--device", "cpu", *arguments]
-    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
-    train.main()
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = load_file(folder / WEIGHTS)
-    return found
-
-
-def assert_same(first: Path, second: Path) -> None:
-    left, right = weights(first), weights(second)
-    assert left.keys() == right.keys()
-    for name, tensor in left.items():
-        assert torch.equal(right[name], tensor), name
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, after_steps: int) -> None:
@@ -150,25 +63,6 @@ def test_a_run_writes_a_folder_that_loads(recipe: Recipe, data: Path) -> None:
     assert manifest.measured is None
     log = (folder / "log").read_text()
     assert all(f"epoch {epoch:3d}  loss " in log for epoch in range(1, EPOCHS + 1))
-
-
-def test_several_seeds_and_folds_in_one_call_are_the_runs_one_by_one(
-    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two at a time, bit for bit."""
-    recipe = read_recipe(tmp_path, SOUNDS.name)
-    command(monkeypatch, sounds, "--seeds", "1,2", "--folds", "2,5", "--jobs", 2)
-    together = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert [path.name for path in together] == [
-        f"noise-0+0.02-seed-{seed}-fold-{fold}-{recipe.digest}" for seed in (1, 2) for fold in (2, 5)
-    ]
-    for path, (seed, fold) in zip(together, [(1, 2), (1, 5), (2, 2), (2, 5)], strict=True):
-        training = load(path).manifest.training
-        assert training is not None
-        assert (training.seed, training.fold, training.clips) == (seed, fold, 40)
-    monkeypatch.setattr(train, "RUNS", Path("alone"))
-    assert_same(together[1], train.train(Run(recipe, sounds, 1, 5, "cpu")))
-    assert len({str(weights(path)["linear.weight"]) for path in together}) == 4
 
 
 def test_no_clip_of_the_fold_that_is_held_out_is_trained_on(
@@ -286,64 +180,6 @@ def test_noise_is_none_one_sigma_or_a_range_of_which_each_clip_draws_one(
     assert training is not None
     assert training.noise_sigma == noise
     assert run.folder.name.startswith(f"noise-{name}-seed-1-")
-
-
-def test_out_is_a_model_folder_without_what_training_left_behind(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recipe = read_recipe(tmp_path, SPEECH.name)
-    run = Run(recipe.with_noise(()), data, 1, None, "cpu")
-    monkeypatch.setattr(workers, "pool", lambda *_: nullcontext(builtins))  # its `map` is that of a pool
-    command(monkeypatch, data, "--noise", "none", "--out", tmp_path / "models" / "tiny")
-    assert sorted(path.name for path in (tmp_path / "models" / "tiny").iterdir()) == [MANIFEST, WEIGHTS]
-    assert load(tmp_path / "models" / "tiny").manifest == load(run.folder).manifest
-    assert capsys.readouterr().out.splitlines()[-1] == f"wrote {tmp_path / 'models' / 'tiny'}"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--seeds", "1,2", "--folds", "1", "--out", "model"], "--out takes one run, these are 2"),
-        (["--out", "model"], "--out takes one run, these are 5"),
-        (["--folds", "1,6"], "the folds of esc-10 are 1, 2, 3, 4, 5"),
-        (["--seeds", "one"], "one is not whole numbers by commas"),
-        (["--noise", "-0.5"], "a standard deviation is 0 or more"),
-        (["--jobs", "0"], "0 is not at least 1"),
-        (["--device", "nowhere"], "--device nowhere: "),
-        (["--noise", "loud"], "loud is not none, a number or several by commas"),
-    ],
-)
-def test_what_cannot_be_run_is_said_at_once(
-    sounds: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    told: str,
-) -> None:
-    read_recipe(tmp_path, SOUNDS.name)
-    with pytest.raises(SystemExit):
-        command(monkeypatch, sounds, *arguments)
-    assert told in capsys.readouterr().err
-    assert not Path("runs").exists()
-
-
-def test_a_data_set_that_comes_in_splits_has_no_folds(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    read_recipe(tmp_path, SPEECH.name)
-    with pytest.raises(SystemExit):
-        command(monkeypatch, data, "--folds", "1")
-    assert "the folds of speech-commands-12 are none" in capsys.readouterr().err
-
-
-def test_missing_data_is_said_before_anything_is_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    read_recipe(tmp_path, SOUNDS.name)
-    with pytest.raises(SystemExit):
-        command(monkeypatch, tmp_path, "--folds", "1")
-    assert "ESC-50/archive" in capsys.readouterr().err
 
 
 def test_training_learns_something(recipe: Recipe, data: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from tests.model_folders import write_cnn
+from tests.nets.changed_folders import change_weights
 from tests.nets.test_cnn import seasoned
-from tests.nets.test_folder import change_weights
 from torch import Tensor
 
 from soundproof.nets.classifier import LogMelCnn

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.smoothing.test_issue import CIRCUMSTANCES, PLAN, document
+from tests.smoothing.issuing import CIRCUMSTANCES, PLAN, document
 
 from soundproof.certificate import Decoding, content_id
 from soundproof.smoothing.plan import NoiseName

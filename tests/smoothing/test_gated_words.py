@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from tests.smoothing.issuing import CIRCUMSTANCES, CLIP, FACTS, MANIFEST, NORM, SMOOTHED, TALLY, document
 from tests.smoothing.plans import plan_with
-from tests.smoothing.test_issue import CIRCUMSTANCES, CLIP, FACTS, MANIFEST, NORM, SMOOTHED, TALLY, document
 
 from soundproof.certificate import Certificate, content_id
 from soundproof.smoothing.certification import Abstained, Certified, answered

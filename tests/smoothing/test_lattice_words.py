@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.smoothing.test_issue import ABSTAINED, NORM, document, plan_of
+from tests.smoothing.issuing import ABSTAINED, NORM, document, plan_of
 
 from soundproof.smoothing.plan import ContractName, NoiseName
 

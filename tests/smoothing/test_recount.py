@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from tests.smoothing.issuing import CIRCUMSTANCES, FACTS, MANIFEST
 from tests.smoothing.test_gated_words import LOOKS, PLAN, outcome_of, question
-from tests.smoothing.test_issue import CIRCUMSTANCES, FACTS, MANIFEST
 from tests.verify.certificates import altered, as_bytes
 
 from soundproof.smoothing.gated import Verdict

@@ -4,7 +4,7 @@ import copy
 import json
 from typing import Any
 
-from tests.smoothing.test_issue import document
+from tests.smoothing.issuing import document
 
 from soundproof.certificate import content_id
 
