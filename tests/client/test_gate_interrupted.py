@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,13 +25,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
 
     command = [sys.executable, "-m", "soundproof", "gate", str(suite), *options, *outputs("cut"), "--parallel", "1"]
     journal = tmp_path / "cut.jsonl"
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
-        _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 4, first)
-        first.send_signal(signal.SIGINT)
-        _, told = first.communicate(timeout=30)
-    assert first.returncode == 130, told
-    assert "the same command goes on from there" in told
-    assert "Traceback" not in told
+    assert "the same command goes on from there" in _interrupted(command, journal, lines=4)
     known = len(journal.read_bytes().splitlines()) - 1
     assert 3 <= known < CLIPS
     # As a power cut leaves it: the last line half written.
@@ -110,13 +104,7 @@ def test_an_interrupt_ends_the_local_engine_too(suite: Path, models: Path, tmp_p
     ]
     command += ["--sigma", "0.002", "--n", "2500", "--curve", "--parallel", "1", "--jsonl", str(journal)]
     environment = os.environ | {"SOUNDPROOF_MODELS": str(models)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as first:
-        _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= 2, first)
-        first.send_signal(signal.SIGINT)
-        _, told = first.communicate(timeout=60)
-    assert first.returncode == 130, told
-    assert "Interrupted. What was answered is in" in told
-    assert "Traceback" not in told
+    assert "Interrupted. What was answered is in" in _interrupted(command, journal, lines=2, environment=environment)
 
 
 def test_a_run_that_asked_something_else_is_not_gone_on_with(service: Service, suite: Path, tmp_path: Path) -> None:
@@ -126,3 +114,14 @@ def test_a_run_that_asked_something_else_is_not_gone_on_with(service: Service, s
     assert other.returncode == 64
     assert "sigma 0.002, now 0.003" in other.stderr
     assert gate(suite, *asked, "--sigma", "0.003", "--n", "150", "--fresh", least=0.0).returncode == 0
+
+
+def _interrupted(command: list[str], journal: Path, *, lines: int, environment: Mapping[str, str] | None = None) -> str:
+    """What a run says that is interrupted once its journal has so many lines."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
+        _wait_for(lambda: journal.exists() and len(journal.read_bytes().splitlines()) >= lines, run)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+    assert run.returncode == 130, told
+    assert "Traceback" not in told
+    return told

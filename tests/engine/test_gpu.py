@@ -9,11 +9,11 @@ import torch
 from tests.conftest import BUNDLED, YES
 from tests.engine.conftest import SAMPLES
 from tests.engine.running import Watch, plan_for, running, source_of
+from tests.heard import heard
 from tests.model_folders import RMS_GAIN, random_linear, write_linear
 from tests.smoothing.plans import plan_with
 
 from soundproof.audio import wav
-from soundproof.audio.prepare import prepare
 from soundproof.audio.waveform import Waveform
 from soundproof.nets.folder import load
 from soundproof.nets.manifest import read_manifest
@@ -77,12 +77,7 @@ def test_a_chunk_is_computed_without_waiting_for_the_gpu() -> None:
     device = torch.device("cuda", 0)
     model = load(BUNDLED, device)
     manifest = model.manifest
-    clip = prepare(
-        wav.read(YES.read_bytes()),
-        sample_rate_hz=manifest.sample_rate_hz,
-        clip_samples=manifest.clip_samples,
-        gain=manifest.gain,
-    ).to(device)
+    clip = heard(manifest).to(device)
     plan = plan_with(classes=len(manifest.classes), sigma=0.02, n=2_000)
     work = pieces(
         WaveformContract(model.classifier), clip.x, plan, plan.blocks(Stage.ESTIMATION), model.most_clips(device)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.api.attack import AUDIO, FEW, GOOD, Connection, certificate, connection, form, head, metric, wait_for
+from tests.api.attack import GOOD, WHOLE, Connection, certificate, connection, head, metric, wait_for
 from tests.conftest import Service, serving
 from tests.faults.injecting import at_once, certify
 
@@ -17,7 +17,6 @@ from soundproof.client.client import Client
 from soundproof.client.patience import Patience
 
 IDLE, STORM, CALLERS, PLACES = 1000, 400, 16, 2
-WHOLE = form(AUDIO, FEW)
 
 
 @pytest.fixture(scope="module")

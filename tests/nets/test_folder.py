@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import BUNDLED, YES
+from tests.conftest import BUNDLED
+from tests.heard import heard
 from tests.model_folders import random_linear, write_cnn
 from tests.nets.changed_folders import CLASSES, SAMPLES, Change, change_manifest, refusal
 
-from soundproof.audio import wav
-from soundproof.audio.prepare import prepare
 from soundproof.errors import ModelRefused
 from soundproof.nets.classifier import LogMelCnn
 from soundproof.nets.folder import load
@@ -42,12 +41,7 @@ def test_a_good_cnn_folder_loads_with_its_own_weights(tmp_path: Path) -> None:
 def test_the_bundled_model_hears_the_recorded_yes() -> None:
     model = load(BUNDLED)
     manifest = model.manifest
-    x = prepare(
-        wav.read(YES.read_bytes()),
-        sample_rate_hz=manifest.sample_rate_hz,
-        clip_samples=manifest.clip_samples,
-        gain=manifest.gain,
-    ).x
+    x = heard(manifest).x
     with torch.inference_mode():
         logits = model.classifier.head(model.classifier.features(x.float().unsqueeze(0)))[0]
     assert manifest.classes[int(logits.argmax())] == "yes"

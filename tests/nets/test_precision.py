@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import BUNDLED, YES
+from tests.conftest import BUNDLED
+from tests.heard import heard
 from tests.model_folders import random_linear, write_linear
 from torch import Tensor
 
-from soundproof.audio import wav
-from soundproof.audio.prepare import prepare
 from soundproof.errors import ModelRefused
 from soundproof.nets import folder
 from soundproof.nets.classifier import LogMelCnn
@@ -30,12 +29,7 @@ def model() -> Model:
 def noised(model: Model) -> Tensor:
     """(samples, time): the bundled clip under noise."""
     manifest = model.manifest
-    clip = prepare(
-        wav.read(YES.read_bytes()),
-        sample_rate_hz=manifest.sample_rate_hz,
-        clip_samples=manifest.clip_samples,
-        gain=manifest.gain,
-    )
+    clip = heard(manifest)
     generator = torch.Generator().manual_seed(0)
     return clip.x.float() + SIGMA * torch.randn(NOISE_SAMPLES, manifest.clip_samples, generator=generator)
 

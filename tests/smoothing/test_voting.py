@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.conftest import BUNDLED, YES
+from tests.conftest import BUNDLED
+from tests.heard import heard
 from tests.model_folders import RMS_GAIN
 from tests.smoothing.clips import Floats, NanAbove, Sawtooth, linear, prepared
 from tests.smoothing.lattices import block_noise
 from tests.smoothing.plans import plan_with
 from torch import Tensor
 
-from soundproof.audio import wav
-from soundproof.audio.prepare import Prepared, prepare
+from soundproof.audio.prepare import Prepared
 from soundproof.nets.chunk import FEW_CLIPS, MOST_VALUES, chunk_clips, chunk_for, chunk_sizes
 from soundproof.nets.classifier import Classifier, Linear
 from soundproof.nets.folder import load
@@ -75,12 +75,7 @@ def test_votes_and_geometry_do_not_depend_on_the_chunks(
 def test_the_bundled_models_votes_do_not_depend_on_the_chunks() -> None:
     model = load(BUNDLED)
     manifest = model.manifest
-    clip = prepare(
-        wav.read(YES.read_bytes()),
-        sample_rate_hz=manifest.sample_rate_hz,
-        clip_samples=manifest.clip_samples,
-        gain=manifest.gain,
-    )
+    clip = heard(manifest)
     plan = plan_with(classes=len(manifest.classes), sigma=0.4)
     block = Block(Stage.SELECTION, 0, 48)
     whole, cut = (draw(plan, model.classifier, block, chunk, clip) for chunk in (48, 13))

@@ -26,4 +26,4 @@ def chunk_for(clips: int, size: int) -> int:
 
 def chunk_sizes(size: int) -> set[int]:
     """All that chunks of `size` can become."""
-    return {size, chunk_for(0, size)}
+    return {size, min(size, FEW_CLIPS)}
